@@ -1,0 +1,141 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Jobs as the API tells them (spec: list_jobs), and what a worker process is asked and answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from papi_backup.model.schedule import BackupType, SourceSet
+from papi_backup.model.secret import Secret
+from papi_backup.model.storage import StorageAccess
+
+JobStatus = Literal["waiting", "running", "success", "failed"]
+JobType = Literal["backup", "restore"]
+Overwrite = Literal["always", "changed", "never", "fail"]
+OVERWRITE_POLICIES: tuple[Overwrite, ...] = ("always", "changed", "never", "fail")
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreOptions:
+    """What restore_backup asks for.  ``restore_date`` is aware and names the newest instant allowed."""
+
+    storage_id: int
+    backup_name: str
+    restore_date: datetime
+    hostname: str
+    encryption_key: Secret
+    target_dir: str = ""
+    include: tuple[str, ...] = ()
+    overwrite: Overwrite = "changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One row of the job history.  Instants are aware UTC; sizes are bytes."""
+
+    job_id: int
+    job_type: JobType
+    job_status: JobStatus
+    backup_name: str
+    backup_type: BackupType
+    start_date: datetime
+    end_date: datetime | None = None
+    description: str = ""
+    error_code: int = 0
+    size_transferred: int = 0
+    backup_id: int = 0
+    request_id: str = ""
+    files: int = 0
+    bytes_read: int = 0
+    bytes_stored: int = 0
+    warnings: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BackupOrder:
+    """Everything a worker needs to run one backup; sent over its standard input, never argv."""
+
+    host_name: str
+    instance_id: str
+    backup_name: str
+    backup_type: BackupType
+    access: StorageAccess
+    sources: SourceSet
+    encryption_key: Secret
+    state_dir: str
+    cache_dir: str
+    known_chain_keys: tuple[tuple[str, Secret], ...] = ()
+    high_water: str = ""
+    scrypt_cost: int = 1 << 16
+    helpers: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreOrder:
+    """Everything a worker needs to run one restore."""
+
+    host_name: str
+    access: StorageAccess
+    options: RestoreOptions
+    state_dir: str
+    plan_only: bool = False
+    helpers: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A worker's report while it runs."""
+
+    files_done: int = 0
+    files_total: int = 0
+    bytes_done: int = 0
+    bytes_total: int = 0
+    bytes_transferred: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """What a finished worker reports.  ``description`` is for list_jobs and holds no secret."""
+
+    description: str
+    backup_type: BackupType
+    size_transferred: int
+    files: int
+    bytes_read: int
+    bytes_stored: int
+    warnings: tuple[str, ...] = ()
+    backup_date: datetime | None = None
+    catalog_path: str = ""
+    chain: str = ""
+    chain_key: Secret | None = None
+    high_water: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFile:
+    """One file a restore would touch."""
+
+    path: str
+    action: Literal["create", "overwrite", "keep"]
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class RestorePlanSummary:
+    """The answer of a dry-run restore (wire.md): which backup, how much, what would be overwritten."""
+
+    catalog_path: str
+    date: datetime
+    backup_type: BackupType
+    instance: str
+    sequence: int
+    files: int
+    bytes: int
+    creates: int
+    overwrites: int
+    keeps: int
+    overwritten: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()

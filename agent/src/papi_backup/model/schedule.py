@@ -1,0 +1,51 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Schedules and backup configurations (spec: add_backup_config; design section 7)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from papi_backup.model.secret import NO_SECRET, Secret
+
+Period = Literal["deactivated", "yearly", "monthly", "weekly", "daily", "hourly"]
+PERIODS: tuple[Period, ...] = ("deactivated", "yearly", "monthly", "weekly", "daily", "hourly")
+BackupType = Literal["full", "inc"]
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When one type of backup runs.  Empty tuples mean "not given" (design section 7)."""
+
+    period: Period = "deactivated"
+    frequency: int = 1
+    time_list: tuple[int, ...] = ()
+    day_run: tuple[int, ...] = ()
+    time_run: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BackupConfig:
+    """What is backed up, where to, with which key, when.
+
+    Empty ``paths``: the agent.toml source set of that name, or its default set.  Paths are text
+    with undecodable bytes as surrogate escapes (``os.fsdecode``).
+    """
+
+    backup_name: str
+    storage_id: int
+    encryption_key: Secret = field(default=NO_SECRET)
+    full: Schedule = field(default=Schedule())
+    inc: Schedule = field(default=Schedule())
+    paths: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    backup_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSet:
+    """Resolved sources of one backup: absolute paths and exclude patterns."""
+
+    paths: tuple[str, ...]
+    excludes: tuple[str, ...] = ()
