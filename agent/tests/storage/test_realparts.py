@@ -1,0 +1,77 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The starters of real servers: as commands they say their port and are gone after TERM."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from realparts.process import accepts_connections, descendants
+from realparts.proxy import Proxy
+from realparts.pytest_fixtures import SshServer
+from realparts.s3server import S3Server
+
+STARTERS = Path(__file__).parents[3] / "tests"
+
+
+def start(module: str, *arguments: str, port_file: Path) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", f"realparts.{module}", *arguments, "--port-file", str(port_file)],
+        env=os.environ | {"PYTHONPATH": str(STARTERS)},
+    )
+    deadline = time.monotonic() + 60
+    while not port_file.exists():
+        assert process.poll() is None, f"{module} ended at once"
+        assert time.monotonic() < deadline, f"{module} did not get ready"
+        time.sleep(0.05)
+    return process
+
+
+@pytest.mark.parametrize("module", ["sshd", "s3server"])
+def test_a_starter_run_as_a_command_leaves_no_process_behind(module: str, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("a secret key\n")
+    extra = ["--secret-key-file", str(secret), "--bucket", "bucket"] if module == "s3server" else []
+    process = start(module, str(tmp_path / "server"), *extra, port_file=tmp_path / "port")
+    port = int((tmp_path / "port").read_text())
+    family = descendants(process.pid)
+    assert family
+    assert accepts_connections(port)
+    os.kill(process.pid, signal.SIGTERM)
+    assert process.wait(30) == 0
+    assert not accepts_connections(port)
+    assert not [pid for pid in family if Path(f"/proc/{pid}").exists()]
+    assert not (tmp_path / "port").exists()
+
+
+def test_a_session_that_is_open_ends_with_its_server(tmp_path: Path) -> None:
+    process = start("sshd", str(tmp_path / "server"), port_file=tmp_path / "port")
+    with socket.create_connection(("127.0.0.1", int((tmp_path / "port").read_text()))) as client:
+        client.recv(64)
+        family = descendants(process.pid)
+        assert len(family) > 1, "sshd forks a process for each connection"
+        os.kill(process.pid, signal.SIGTERM)
+        assert process.wait(30) == 0
+    assert not [pid for pid in family if Path(f"/proc/{pid}").exists()]
+
+
+def test_secret_keys_lie_in_a_file_of_the_owner_alone(s3_server: S3Server) -> None:
+    assert (s3_server.directory / "s3.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_proxy_passes_bytes_and_cuts_where_it_is_told(sshd_server: SshServer) -> None:
+    with Proxy(sshd_server.sshd.port, cut_after=[4]) as proxy:
+        with socket.create_connection(("127.0.0.1", proxy.port)) as client:
+            assert client.recv(4) == b"SSH-"
+            client.sendall(b"SSH-2.0")
+            with pytest.raises(ConnectionResetError):
+                while client.recv(4096):
+                    pass
+        assert proxy.cuts == 1

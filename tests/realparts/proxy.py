@@ -1,0 +1,173 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A TCP proxy on loopback that cuts, stalls or delays what passes: a bad network for the tests."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import queue
+import socket
+import struct
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from realparts.command import serve
+
+_CHUNK = 1 << 16
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+class Proxy:
+    """Forwards connections to ``target_port``; a context manager.
+
+    ``cut_after`` lists byte counts: the first connection is reset once its client has sent that
+    many bytes, the second after the second count, and so on; connections beyond the list live.
+    ``delay`` is the latency added each way, in seconds.
+    """
+
+    def __init__(
+        self,
+        target_port: int,
+        target_host: str = "127.0.0.1",
+        cut_after: Sequence[int] = (),
+        delay: float = 0.0,
+        port: int = 0,
+    ) -> None:
+        self.delay = delay
+        self.connections = 0
+        self.cuts = 0
+        self._target = (target_host, target_port)
+        self._cut_after = list(cut_after)
+        self._flowing = threading.Event()
+        self._flowing.set()
+        self._closed = threading.Event()
+        self._lock = threading.Lock()
+        self._open: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", port))
+        self.port: int = self._listener.getsockname()[1]
+
+    def __enter__(self) -> Proxy:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *unused_details: object) -> None:
+        self._closed.set()
+        self._flowing.set()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.cut()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it still accepts."""
+        return not self._closed.is_set()
+
+    def cut(self) -> None:
+        """Reset every connection that is open now."""
+        with self._lock:
+            victims, self._open = self._open, []
+        for one in victims:
+            _reset(one)
+
+    def stall(self) -> None:
+        """Swallow: connections are accepted, bytes go nowhere, nothing ever answers."""
+        self._flowing.clear()
+
+    def resume(self) -> None:
+        """Let the bytes flow again."""
+        self._flowing.set()
+
+    def _accept(self) -> None:
+        while not self._closed.is_set():
+            try:
+                client = self._listener.accept()[0]
+            except OSError:
+                return
+            with self._lock:
+                self.connections += 1
+                limit = self._cut_after.pop(0) if self._cut_after else None
+            threading.Thread(target=self._connect, args=(client, limit), daemon=True).start()
+
+    def _connect(self, client: socket.socket, limit: int | None) -> None:
+        self._flowing.wait()
+        try:
+            server = socket.create_connection(self._target)
+        except OSError:
+            _reset(client)
+            return
+        for one in (client, server):
+            one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with self._lock:
+            self._open += [client, server]
+        threading.Thread(target=self._pump, args=(client, server, limit), daemon=True).start()
+        threading.Thread(target=self._pump, args=(server, client, None), daemon=True).start()
+
+    def _pump(self, source: socket.socket, target: socket.socket, limit: int | None) -> None:
+        """Carry bytes one way until an end closes or ``limit`` bytes have passed."""
+        line: queue.Queue[tuple[float, bytes]] = queue.Queue(maxsize=1024)
+        if self.delay:
+            threading.Thread(target=self._deliver_late, args=(line, target), daemon=True).start()
+        passed = 0
+        with contextlib.suppress(OSError):
+            while data := source.recv(_CHUNK if limit is None else min(_CHUNK, max(1, limit - passed))):
+                self._flowing.wait()
+                if self.delay:
+                    line.put((time.monotonic() + self.delay, data))
+                else:
+                    target.sendall(data)
+                passed += len(data)
+                if limit is not None and passed >= limit:
+                    self.cuts += 1
+                    self._cut_pair(source, target)
+                    return
+        if self.delay:
+            line.put((time.monotonic() + self.delay, b""))
+            return
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
+
+    @staticmethod
+    def _deliver_late(line: queue.Queue[tuple[float, bytes]], target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                due, data = line.get()
+                time.sleep(max(0.0, due - time.monotonic()))
+                if not data:
+                    target.shutdown(socket.SHUT_WR)
+                    return
+                target.sendall(data)
+
+    def _cut_pair(self, *pair: socket.socket) -> None:
+        with self._lock:
+            self._open = [one for one in self._open if one not in pair]
+        for one in pair:
+            _reset(one)
+
+
+def _reset(one: socket.socket) -> None:
+    """Close so that the other end sees a reset; no FIN before it, but wake whoever reads from it here."""
+    with contextlib.suppress(OSError):
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    with contextlib.suppress(OSError):
+        one.shutdown(socket.SHUT_RD)
+    one.close()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a proxy until TERM."""
+    parser = argparse.ArgumentParser(prog="realparts.proxy", description=__doc__)
+    parser.add_argument("target_port", type=int)
+    parser.add_argument("--port-file", type=Path, required=True)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds each way")
+    options = parser.parse_args(arguments)
+    return serve(Proxy(options.target_port, delay=options.delay, port=options.port), options.port_file)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
