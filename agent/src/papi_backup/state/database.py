@@ -1,0 +1,149 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One SQLite connection shared by threads, and its errors in words a person can act on."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+from papi_backup.model.errors import InternalError
+
+Value = str | int | bytes | None
+Values = Sequence[Value] | Mapping[str, Value]
+BUSY_SECONDS = 15.0
+
+
+class StateError(InternalError):
+    """The state on disk cannot be opened, read or written; the message names the file and what to do."""
+
+
+class UniqueViolationError(Exception):
+    """A row with that unique value exists; repositories turn it into words."""
+
+
+class ForeignKeyViolationError(Exception):
+    """A row refers to, or is referred to by, another; repositories turn it into words."""
+
+
+class Database:
+    """A connection with a lock around it.
+
+    Every method may be called from any thread.  A statement outside :meth:`transaction` is a
+    transaction of its own; nested transactions join the outermost, so a caller may make several
+    repository calls one atomic step.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the existing file ``path``.
+
+        Raises :class:`StateError` when SQLite cannot open it.
+        """
+        self.path = path
+        self._lock = threading.RLock()
+        self._depth = 0
+        with self._errors():
+            # "rw", never "rwc": a file that is not there must not be made in passing.
+            self._connection = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode=rw",
+                uri=True,
+                timeout=BUSY_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+        self._connection.row_factory = sqlite3.Row
+
+    def configure(self) -> None:
+        """Set what must hold on every connection: durable commits, checked references, erased deletions."""
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "secure_delete=ON",
+            "trusted_schema=OFF",
+        ):
+            self.execute(f"PRAGMA {pragma}")
+
+    def close(self) -> None:
+        """Close the connection; SQLite folds the write-ahead log into the file if it is the last."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing, and nobody else between: BEGIN IMMEDIATE … COMMIT, or ROLLBACK on any exception."""
+        with self._lock:
+            if self._depth:
+                yield
+                return
+            with self._errors():
+                self._connection.execute("BEGIN IMMEDIATE")
+            self._depth = 1
+            try:
+                yield
+                with self._errors():
+                    self._connection.execute("COMMIT")
+            finally:
+                self._depth = 0
+                if self._connection.in_transaction:
+                    self._connection.rollback()
+
+    def execute(self, sql: str, values: Values = ()) -> int:
+        """Run one statement; returns how many rows it changed."""
+        with self._lock, self._errors():
+            return self._connection.execute(sql, values).rowcount
+
+    def next_id(self, table: str) -> int:
+        """Return the id an AUTOINCREMENT ``table`` gives next; call it in the transaction that inserts.
+
+        Known before the row is, so that a secret can be sealed for its row.  Ids are never used again.
+        """
+        row = self.row("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,))
+        return int(row["seq"]) + 1 if row else 1
+
+    def rows(self, sql: str, values: Values = ()) -> list[sqlite3.Row]:
+        """Return all rows of a query."""
+        with self._lock, self._errors():
+            return self._connection.execute(sql, values).fetchall()
+
+    def row(self, sql: str, values: Values = ()) -> sqlite3.Row | None:
+        """Return the first row of a query, or None."""
+        found = self.rows(sql, values)
+        return found[0] if found else None
+
+    def copy_to(self, target: Path) -> None:
+        """Write a consistent copy, write-ahead log included, to the empty file ``target``."""
+        with self._lock, self._errors():
+            copy = sqlite3.connect(f"{target.absolute().as_uri()}?mode=rw", uri=True)
+            try:
+                self._connection.backup(copy)
+            finally:
+                copy.close()
+
+    def _errors(self) -> _ErrorsInWords:
+        return _ErrorsInWords(self.path)
+
+
+class _ErrorsInWords:
+    """Turns what SQLite raises about the file into :class:`StateError`; misuse of SQLite passes as it is."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, sqlite3.IntegrityError):
+            if error.sqlite_errorname in ("SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"):
+                raise UniqueViolationError(str(error)) from error
+            if error.sqlite_errorname == "SQLITE_CONSTRAINT_FOREIGNKEY":
+                raise ForeignKeyViolationError(str(error)) from error
+        elif isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError:
+            raise StateError(f"the state database {self._path}: {error}") from error

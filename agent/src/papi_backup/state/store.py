@@ -1,0 +1,154 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Opens the state directory and gives its repositories."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+
+from papi_backup.model.secret import Secret
+from papi_backup.state import files
+from papi_backup.state.configs import Configs
+from papi_backup.state.database import Database, StateError
+from papi_backup.state.instance import instance_id
+from papi_backup.state.instants import utcnow
+from papi_backup.state.jobs import Jobs
+from papi_backup.state.schema import MIGRATIONS, Migration, migrate, refuse_newer, version_of
+from papi_backup.state.sealing import Cell, Sealer
+from papi_backup.state.ssh_ids import SshIds
+from papi_backup.state.storages import Storages
+
+MACHINE_ID = Path("/etc/machine-id")
+_SQLITE_HEADER = b"SQLite format 3\0"
+_KEY_CHECK = Cell("meta", "value", "key_check")
+_KEY_CHECK_TEXT = Secret("papi-backup")
+
+
+class Store:
+    """The agent's state.  Use :meth:`open`; its repositories may be called from any thread."""
+
+    def __init__(
+        self, database: Database, sealer: Sealer, clock: Callable[[], datetime], machine_id_path: Path
+    ) -> None:
+        """Put the repositories on an open, migrated database."""
+        self._database = database
+        self.instance_id = instance_id(database, machine_id_path)
+        self.ssh_ids = SshIds(database, sealer)
+        self.storages = Storages(database, sealer)
+        self.configs = Configs(database, sealer)
+        self.jobs = Jobs(database, sealer, clock)
+
+    @classmethod
+    def open(
+        cls,
+        state_dir: Path,
+        clock: Callable[[], datetime] = utcnow,
+        *,
+        machine_id_path: Path = MACHINE_ID,
+        environment: Mapping[str, str] | None = None,
+        migrations: Sequence[Migration] = MIGRATIONS,
+    ) -> Store:
+        """Open the state in ``state_dir``, making or migrating it as needed.
+
+        ``environment`` (default: the process') is asked for ``CREDENTIALS_DIRECTORY``.
+        Raises :class:`StateError` for a directory or file that cannot be used, a damaged database (which is
+        left as it is), one of a newer program, and a state key that is not the one it was made with.
+        """
+        environment = os.environ if environment is None else environment
+        files.prepare_directory(state_dir)
+        with files.locked(state_dir, "open.lock"):
+            sealer = Sealer(files.state_key(state_dir, environment))
+            path = state_dir / files.DATABASE
+            if not path.exists():
+                _create(path, sealer, migrations)
+            files.make_private(path)
+            database = _open_existing(path, migrations)
+            try:
+                _check_key(database, sealer)
+                return cls(database, sealer, clock, machine_id_path)
+            except BaseException:
+                database.close()
+                raise
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Make several repository calls one atomic, durable step."""
+        return self._database.transaction()
+
+    def close(self) -> None:
+        """Close the database; the store cannot be used afterwards."""
+        self._database.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _create(path: Path, sealer: Sealer, migrations: Sequence[Migration]) -> None:
+    """Make the database under another name first: a crash leaves no half; an empty file is damage."""
+    if path.with_name(path.name + "-wal").exists():
+        raise StateError(
+            f"{path} is missing but its write-ahead log is there: put the database back, or move the log away"
+        )
+    with files.new_private_file(path) as draft:
+        database = Database(draft)
+        try:
+            migrate(database, migrations)
+            database.execute(
+                "INSERT INTO meta (name, value) VALUES ('key_check', ?)",
+                (sealer.seal(_KEY_CHECK_TEXT, _KEY_CHECK),),
+            )
+        finally:
+            database.close()
+
+
+def _open_existing(path: Path, migrations: Sequence[Migration]) -> Database:
+    with path.open("rb") as file:
+        if file.read(len(_SQLITE_HEADER)) != _SQLITE_HEADER:
+            raise StateError(
+                f"{path} is no SQLite database: put a good copy back, or move it away to start empty"
+            )
+    database = Database(path)
+    try:
+        refuse_newer(database, migrations)
+        _refuse_damaged(database)
+        database.configure()
+        version = version_of(database)
+        if version < len(migrations):
+            with files.new_private_file(path.with_name(f"{path.name}.version-{version}")) as copy:
+                database.copy_to(copy)
+            migrate(database, migrations)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _refuse_damaged(database: Database) -> None:
+    problems = [str(row[0]) for row in database.rows("PRAGMA quick_check(3)")]
+    if problems != ["ok"]:
+        raise StateError(
+            f"the state database {database.path} is damaged ({'; '.join(problems)}):"
+            " put a good copy back, or move it away to start empty"
+        )
+
+
+def _check_key(database: Database, sealer: Sealer) -> None:
+    row = database.row("SELECT value FROM meta WHERE name = 'key_check'")
+    if row is None:
+        raise StateError(f"the state database {database.path} was not made by this agent")
+    try:
+        sealer.open(row["value"], _KEY_CHECK)
+    except StateError as error:
+        raise StateError(
+            f"the state key is not the one that {database.path} was made with: put the right"
+            f" {files.KEY_FILE} (or systemd credential {files.CREDENTIAL}) back"
+        ) from error
