@@ -1,0 +1,51 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Compression of one segment (docs/format.md, "Segments")."""
+
+from __future__ import annotations
+
+import zstandard
+
+from papi_backup.engine.format import FormatError
+from papi_backup.engine.format.segment import STORED, ZSTD, Frame
+
+LEVEL = 3
+
+
+class CompressorError(Exception):
+    """What the compressor wrote does not decode to what it was given; nothing was sent."""
+
+
+class SegmentCompressor:
+    """zstd, or the data as it is where that is not larger; decodes each result once before it is used.
+
+    One instance serves one thread.
+    """
+
+    def __init__(self, level: int = LEVEL) -> None:
+        self._compressor = zstandard.ZstdCompressor(level=level, write_content_size=True)
+        self._decompressor = zstandard.ZstdDecompressor()
+
+    def compress(self, raw: bytes | bytearray | memoryview) -> tuple[int, bytes]:
+        """Return (codec, payload).  Raises CompressorError."""
+        payload = self._compressor.compress(raw)
+        if len(payload) >= len(raw):
+            return STORED, bytes(raw)
+        if self._decompressor.decompress(payload, max_output_size=len(raw)) != raw:
+            raise CompressorError("zstd wrote data that it cannot read back")
+        return ZSTD, payload
+
+
+class SegmentDecompressor:
+    """Undoes :class:`SegmentCompressor`; the frame's lengths were checked before."""
+
+    def __init__(self) -> None:
+        self._decompressor = zstandard.ZstdDecompressor()
+
+    def decompress(self, frame: Frame) -> bytes | memoryview:
+        """Return the raw bytes.  Raises FormatError if they are not as many as declared."""
+        if frame.codec == STORED:
+            return frame.payload
+        if zstandard.frame_content_size(frame.payload) != frame.raw_size:
+            raise FormatError("its declared and its real length differ")
+        return self._decompressor.decompress(frame.payload, max_output_size=frame.raw_size)

@@ -1,0 +1,138 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Object names: what a LIST alone must tell (docs/format.md, "Names")."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from papi_backup.model.catalog import CatalogEntry
+from papi_backup.model.errors import InvalidParameterError
+
+CATALOG = "catalog/"
+DATA = "data/"
+TEMPORARY = "tmp/"
+MAXIMUM_ESCAPED = 200
+"""Bytes of one escaped host or backup name."""
+INDEX = "i"
+CONTENT = "d"
+MANIFEST = "m"
+
+_PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789._-")
+_DATE = "%Y%m%dT%H%M%SZ"
+_CATALOG_FILE = re.compile(
+    r"(?P<date>[0-9]{8}T[0-9]{6}Z)-(?P<type>full|inc)-(?P<protection>enc|raw)"
+    r"-(?P<chain>[0-9a-f]{16})-(?P<backup>[0-9a-f]{16})-(?P<instance>[0-9a-f]{16})"
+    r"-(?P<size>[1-9][0-9]{0,17})\.v(?P<version>[1-9][0-9]{0,3})",
+    re.ASCII,
+)
+
+
+def escape(name: str) -> str:
+    """Return ``name`` as one path component: ``[a-z0-9._-]`` kept, other bytes ``=hh``, no leading dot.
+
+    Raises InvalidParameterError for an empty name or one over 200 escaped bytes.
+    """
+    raw = name.encode("utf-8", "surrogateescape")
+    parts = [chr(byte) if byte in _PLAIN else f"={byte:02x}" for byte in raw]
+    if parts and parts[0] == ".":
+        parts[0] = "=2e"
+    escaped = "".join(parts)
+    if not escaped:
+        raise InvalidParameterError("A name must not be empty.")
+    if len(escaped) > MAXIMUM_ESCAPED:
+        raise InvalidParameterError(
+            f"The name is too long: {len(escaped)} bytes when escaped for the storage, "
+            f"at most {MAXIMUM_ESCAPED} are possible."
+        )
+    return escaped
+
+
+def escape_host(host_name: str) -> str:
+    """Return the escaped, lower-cased host name.  Raises InvalidParameterError; ``localhost`` is refused."""
+    lowered = host_name.lower()
+    if lowered == "localhost":
+        raise InvalidParameterError("The host name 'localhost' names no particular host; set host_name.")
+    return escape(lowered)
+
+
+def unescape(component: str) -> str | None:
+    """Return the name behind an escaped component, or None if :func:`escape` would not have made it."""
+    raw = bytearray()
+    position = 0
+    while position < len(component):
+        character = component[position]
+        if character == "=":
+            digits = component[position + 1 : position + 3]
+            if not re.fullmatch("[0-9a-f]{2}", digits, re.ASCII):
+                return None
+            raw.append(int(digits, 16))
+            position += 3
+        elif ord(character) in _PLAIN:
+            raw.append(ord(character))
+            position += 1
+        else:
+            return None
+    name = raw.decode("utf-8", "surrogateescape")
+    if not name or len(component) > MAXIMUM_ESCAPED or escape(name) != component:
+        return None
+    return name
+
+
+def catalog_prefix(host_name: str, backup_name: str = "") -> str:
+    """Return the prefix below which a host's manifests (of one backup name) are listed."""
+    prefix = f"{CATALOG}{escape_host(host_name)}/"
+    return f"{prefix}{escape(backup_name)}/" if backup_name else prefix
+
+
+def chain_prefix(host_name: str, backup_name: str, chain: str) -> str:
+    """Return the prefix of every volume of a chain."""
+    return f"{DATA}{escape_host(host_name)}/{escape(backup_name)}/{chain}/"
+
+
+def volume_name(prefix: str, backup: str, kind: str, number: int) -> str:
+    """Return a volume's object name; ``prefix`` is :func:`chain_prefix`, ``kind`` ``i`` or ``d``."""
+    return f"{prefix}{backup}/{kind}/{number // 1000}/{number}"
+
+
+def catalog_name(entry: CatalogEntry) -> str:
+    """Return the manifest's name below ``catalog/``: host, backup name and file, the MAC's context."""
+    date = entry.date.astimezone(UTC).strftime(_DATE)
+    protection = "enc" if entry.encrypted else "raw"
+    return (
+        f"{escape_host(entry.host_name)}/{escape(entry.backup_name)}/"
+        f"{date}-{entry.backup_type}-{protection}-{entry.chain}-{entry.backup}-{entry.instance}"
+        f"-{entry.manifest_size}.v1"
+    )
+
+
+def parse_catalog_name(path: str, size: int) -> CatalogEntry | None:
+    """Take apart a name below ``catalog/``; None if it is no manifest, or not of the size it names.
+
+    A name of another version comes back with ``readable=False``: listed, never deleted.
+    """
+    parts = path.split("/")
+    if len(parts) != 3:
+        return None
+    host_name, backup_name = unescape(parts[0]), unescape(parts[1])
+    match = _CATALOG_FILE.fullmatch(parts[2])
+    if host_name is None or backup_name is None or match is None or int(match["size"]) != size:
+        return None
+    try:
+        date = datetime.strptime(match["date"], _DATE).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return CatalogEntry(
+        host_name=host_name,
+        backup_name=backup_name,
+        date=date,
+        backup_type="full" if match["type"] == "full" else "inc",
+        encrypted=match["protection"] == "enc",
+        chain=match["chain"],
+        backup=match["backup"],
+        instance=match["instance"],
+        manifest_size=size,
+        path=path,
+        readable=match["version"] == "1",
+    )

@@ -1,0 +1,173 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pages above the leaves: nodes, item pages, volume pages (docs/format.md, "Pages")."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from papi_backup.engine.format import FormatError
+from papi_backup.engine.format.entries import to_bytes, to_text
+from papi_backup.engine.format.leaf import LeafPage, decode_items, encode_items
+from papi_backup.engine.format.references import (
+    ID,
+    Item,
+    PageRef,
+    SegmentTable,
+    check_number,
+    decode_page_ref,
+    decode_segments,
+)
+
+LEAF_ENTRIES = 256
+LEAST_LEAF_ENTRIES = 64
+MOST_LEAF_ENTRIES = 1024
+LARGEST_LEAF = 128 * 1024
+"""Raw bytes at which a leaf is closed early; one entry alone may exceed it."""
+NODE_CHILDREN = 256
+
+
+class Child(NamedTuple):
+    """A node's child: where it is, its first path, how many entries are below it."""
+
+    page: PageRef
+    first: bytes
+    entries: int
+
+
+class ItemChild(NamedTuple):
+    """An item node's child: where it is and how many content bytes are below it."""
+
+    page: PageRef
+    length: int
+
+
+class Volume(NamedTuple):
+    """One volume a backup needs; ``kind`` is ``i`` or ``d``, ``size`` in bytes."""
+
+    backup: str
+    kind: str
+    number: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodePage:
+    """An inner page of the file list."""
+
+    children: tuple[Child, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ItemsPage:
+    """A piece of a long content list: items, or children that hold them."""
+
+    items: tuple[Item, ...] = ()
+    children: tuple[ItemChild, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VolumesPage:
+    """A piece of a long volume table."""
+
+    volumes: tuple[Volume, ...]
+
+
+Page = LeafPage | NodePage | ItemsPage | VolumesPage
+
+
+def _dump(document: dict[str, Any]) -> bytes:
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+def encode_node(children: Sequence[Child]) -> bytes:
+    """Return an inner page."""
+    table = SegmentTable()
+    rows = [
+        [
+            table.index(child.page.segment),
+            child.page.offset,
+            child.page.length,
+            to_text(child.first),
+            child.entries,
+        ]
+        for child in children
+    ]
+    return _dump({"k": "node", "c": rows, **table.encode()})
+
+
+def encode_items_page(items: Sequence[Item]) -> bytes:
+    """Return a page of content items."""
+    table = SegmentTable()
+    columns = encode_items(items, table)
+    return _dump({"k": "items", **columns, **table.encode()})
+
+
+def encode_items_node(children: Sequence[ItemChild]) -> bytes:
+    """Return a page of pages of content items."""
+    table = SegmentTable()
+    rows = [[table.index(c.page.segment), c.page.offset, c.page.length, c.length] for c in children]
+    return _dump({"k": "itemsnode", "c": rows, **table.encode()})
+
+
+def encode_volumes_page(volumes: Sequence[Volume]) -> bytes:
+    """Return a page of the volume table."""
+    return _dump({"k": "volumes", "v": encode_volumes(volumes)})
+
+
+def encode_volumes(volumes: Sequence[Volume]) -> list[list[Any]]:
+    """Return volumes as rows ``[backup, kind, first number, [sizes…]]`` of consecutive numbers."""
+    rows: list[list[Any]] = []
+    last: Volume | None = None
+    for volume in sorted(volumes):
+        if last is not None and (volume.backup, volume.kind, volume.number - 1) == last[:3]:
+            rows[-1][3].append(volume.size)
+        else:
+            rows.append([volume.backup, volume.kind, volume.number, [volume.size]])
+        last = volume
+    return rows
+
+
+def decode_volumes(rows: Any) -> tuple[Volume, ...]:
+    """Undo :func:`encode_volumes`.  Raises FormatError."""
+    volumes: list[Volume] = []
+    for backup, kind, first, sizes in rows:
+        if not isinstance(backup, str) or not ID.fullmatch(backup) or kind not in ("i", "d"):
+            raise FormatError("a volume table row is malformed")
+        check_number(first, "volume table")
+        volumes.extend(
+            Volume(backup, kind, first + step, check_number(size, "volume table"))
+            for step, size in enumerate(sizes)
+        )
+    return tuple(volumes)
+
+
+def decode_page(raw: bytes | bytearray | memoryview) -> Page:
+    """Return the page of any kind behind authenticated bytes.  Raises FormatError."""
+    document = json.loads(bytes(raw))
+    kind = document["k"]
+    if kind == "leaf":
+        return LeafPage(document)
+    if kind == "volumes":
+        return VolumesPage(decode_volumes(document["v"]))
+    segments = decode_segments(document)
+    if kind == "node":
+        return NodePage(
+            tuple(
+                Child(decode_page_ref(row, segments), to_bytes(row[3]), check_number(row[4], "node"))
+                for row in document["c"]
+            )
+        )
+    if kind == "items":
+        return ItemsPage(items=tuple(decode_items(document, segments)))
+    if kind == "itemsnode":
+        return ItemsPage(
+            children=tuple(
+                ItemChild(decode_page_ref(row, segments), check_number(row[3], "item node"))
+                for row in document["c"]
+            )
+        )
+    raise FormatError(f"a page is of the unknown kind {kind!r}")

@@ -1,0 +1,280 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A backup opened with its key: manifest verified, pages and segments readable (design section 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from papi_backup.engine.compression import SegmentDecompressor
+from papi_backup.engine.crypto import (
+    ChainKeys,
+    WrongKeyError,
+    clear_chain_key,
+    open_sealed,
+    unwrap_chain_key,
+)
+from papi_backup.engine.format import FormatError
+from papi_backup.engine.format.entries import Entry
+from papi_backup.engine.format.header import ChainHeader, parse_header
+from papi_backup.engine.format.leaf import LeafPage
+from papi_backup.engine.format.manifest import LARGEST_BODY, Manifest, decode_body, split_manifest
+from papi_backup.engine.format.names import (
+    CATALOG,
+    CONTENT,
+    INDEX,
+    chain_prefix,
+    escape,
+    escape_host,
+    volume_name,
+)
+from papi_backup.engine.format.pages import ItemsPage, NodePage, Page, Volume, VolumesPage, decode_page
+from papi_backup.engine.format.references import Item, PageRef, SegmentRef
+from papi_backup.engine.format.segment import TAG_SIZE, SegmentContext, parse_frame
+from papi_backup.engine.storage.protocol import ObjectMissingError, Storage
+from papi_backup.model.catalog import CatalogEntry
+from papi_backup.model.errors import (
+    CorruptedBackupError,
+    DecryptionKeyError,
+    DecryptionKeyMissingError,
+)
+from papi_backup.model.secret import NO_SECRET, Secret
+
+_DEEPEST_TREE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedBackup:
+    """A backup whose manifest was authenticated.  ``tag`` is the manifest's MAC."""
+
+    entry: CatalogEntry
+    header: ChainHeader
+    keys: ChainKeys
+    manifest: Manifest
+    tag: bytes
+
+    @property
+    def prefix(self) -> str:
+        """Prefix of the chain's volumes."""
+        return chain_prefix(self.entry.host_name, self.entry.backup_name, self.entry.chain)
+
+    def volume(self, kind: str, segment: SegmentRef) -> str:
+        """Return the name of the object that holds a segment."""
+        return volume_name(self.prefix, segment.backup, kind, segment.volume)
+
+    def context(self, backup: str) -> SegmentContext:
+        """Return the MAC context of segments that ``backup`` wrote into this chain."""
+        return segment_context(self.header, self.entry.host_name, self.entry.backup_name, backup)
+
+
+def segment_context(header: ChainHeader, host_name: str, backup_name: str, backup: str) -> SegmentContext:
+    """Return the MAC context of one backup's segments."""
+    return SegmentContext(
+        suite=header.suite,
+        host=escape_host(host_name),
+        name=escape(backup_name),
+        chain=header.chain,
+        backup=backup,
+    )
+
+
+def open_backup(
+    storage: Storage,
+    entry: CatalogEntry,
+    key: Secret,
+    known_chain_keys: Mapping[str, Secret] | None = None,
+) -> OpenedBackup:
+    """Fetch and verify a backup's manifest.
+
+    ``known_chain_keys`` maps chain ids to cached chain keys (hex), which spare the derivation.
+    Raises DecryptionKeyError (4002: wrong key, or a key given for a raw backup),
+    DecryptionKeyMissingError (4003), CorruptedBackupError (4004).
+    """
+    name = CATALOG + entry.path
+    if not entry.readable:
+        raise CorruptedBackupError(f"{name} is of a format version this agent does not know.", name)
+    if key and not entry.encrypted:
+        raise DecryptionKeyError(
+            f"A key was given, but {name} is not encrypted: it proves nothing about who wrote it. "
+            "Restore it without a key only if that is expected."
+        )
+    if entry.encrypted and not key and not known_chain_keys:
+        raise DecryptionKeyMissingError(f"{name} is encrypted; give its encryption_key.")
+    data = _get_whole(storage, name, entry.manifest_size)
+    try:
+        encoded_header, preamble, sealed = split_manifest(data)
+        header = parse_header(encoded_header)
+        if header.chain != entry.chain or header.encrypted != entry.encrypted:
+            raise FormatError("its header and its name contradict each other")
+        keys = _chain_keys(header, name, key, known_chain_keys or {})
+        context = segment_context(header, entry.host_name, entry.backup_name, entry.backup)
+        frame = parse_frame(
+            open_sealed(keys, context.of_manifest(entry.path, preamble), sealed), LARGEST_BODY
+        )
+        manifest = decode_body(SegmentDecompressor().decompress(frame))
+    except FormatError as error:
+        raise CorruptedBackupError(f"{name} is damaged: {error}.", name) from None
+    return OpenedBackup(entry, header, keys, manifest, bytes(data[-TAG_SIZE:]))
+
+
+def _chain_keys(
+    header: ChainHeader, name: str, key: Secret, known_chain_keys: Mapping[str, Secret]
+) -> ChainKeys:
+    known = known_chain_keys.get(header.chain, NO_SECRET)
+    if not header.encrypted:
+        return ChainKeys.derive(clear_chain_key(header), header.chain, encrypted=False)
+    if known:
+        return ChainKeys.derive(bytes.fromhex(known.reveal()), header.chain, encrypted=True)
+    if not key:
+        raise DecryptionKeyMissingError(f"{name} is encrypted; give its encryption_key.")
+    try:
+        chain_key = unwrap_chain_key(header, key)
+    except WrongKeyError:
+        raise DecryptionKeyError(f"The encryption_key does not open {name}.") from None
+    return ChainKeys.derive(chain_key, header.chain, encrypted=True)
+
+
+def _get_whole(storage: Storage, name: str, size: int) -> bytes:
+    try:
+        data = storage.get(name)
+    except ObjectMissingError:
+        raise CorruptedBackupError(f"{name} is missing.", name) from None
+    if len(data) != size:
+        raise CorruptedBackupError(f"{name} has {len(data)} bytes instead of {size}.", name)
+    return data
+
+
+class SegmentReader:
+    """Fetches and opens segments of one opened backup's chain.  One instance serves one thread."""
+
+    def __init__(self, storage: Storage, opened: OpenedBackup) -> None:
+        self._storage = storage
+        self._opened = opened
+        self._decompressor = SegmentDecompressor()
+        self._contexts: dict[str, SegmentContext] = {}
+
+    def fetch(self, kind: str, segment: SegmentRef) -> bytes | memoryview:
+        """Return a segment's raw bytes.  Raises CorruptedBackupError naming the volume."""
+        name = self._opened.volume(kind, segment)
+        try:
+            sealed = self._storage.get(name, segment.offset, segment.length)
+        except ObjectMissingError:
+            raise CorruptedBackupError(f"{name} is missing.", name) from None
+        return self.open(kind, segment, sealed)
+
+    def open(self, kind: str, segment: SegmentRef, sealed: bytes | memoryview) -> bytes | memoryview:
+        """Verify and open a segment's bytes, already fetched.  Raises CorruptedBackupError."""
+        name = self._opened.volume(kind, segment)
+        try:
+            if len(sealed) != segment.length:
+                raise FormatError(
+                    f"it has {len(sealed)} bytes instead of {segment.length} at offset {segment.offset}"
+                )
+            if bytes(sealed[-TAG_SIZE:]) != segment.tag:
+                raise FormatError(f"the segment at offset {segment.offset} is not the one referred to")
+            context = self._context(segment.backup).of(kind, segment.volume, segment.offset)
+            frame = parse_frame(open_sealed(self._opened.keys, context, sealed), segment.raw_size)
+            return self._decompressor.decompress(frame)
+        except FormatError as error:
+            raise CorruptedBackupError(f"{name} is damaged: {error}.", name) from None
+
+    def _context(self, backup: str) -> SegmentContext:
+        context = self._contexts.get(backup)
+        if context is None:
+            context = self._contexts[backup] = self._opened.context(backup)
+        return context
+
+
+class PageReader:
+    """Reads the page tree of one opened backup, fetching each index segment at most once in a row."""
+
+    def __init__(self, storage: Storage, opened: OpenedBackup) -> None:
+        self._segments = SegmentReader(storage, opened)
+        self._opened = opened
+        self._recent: dict[SegmentRef, bytes | memoryview] = {}
+
+    def page(self, reference: PageRef) -> Page:
+        """Return one page.  Raises CorruptedBackupError naming its volume."""
+        raw = self._recent.get(reference.segment)
+        if raw is None:
+            raw = self._segments.fetch(INDEX, reference.segment)
+            while len(self._recent) >= _DEEPEST_TREE:
+                self._recent.pop(next(iter(self._recent)))
+            self._recent[reference.segment] = raw
+        try:
+            return decode_page(memoryview(raw)[reference.offset : reference.offset + reference.length])
+        except FormatError as error:
+            name = self._opened.volume(INDEX, reference.segment)
+            raise CorruptedBackupError(f"{name} is damaged: {error}.", name) from None
+
+    def leaves(self) -> Iterator[tuple[PageRef, LeafPage]]:
+        """Yield every leaf page of the file list in walk order."""
+        if self._opened.manifest.root is not None:
+            yield from self._leaves_below(self._opened.manifest.root, 0)
+
+    def _leaves_below(self, reference: PageRef, depth: int) -> Iterator[tuple[PageRef, LeafPage]]:
+        page = self.page(reference)
+        if isinstance(page, LeafPage):
+            yield reference, page
+        elif isinstance(page, NodePage) and depth < _DEEPEST_TREE:
+            for child in page.children:
+                yield from self._leaves_below(child.page, depth + 1)
+        else:
+            raise self._misplaced(reference)
+
+    def items(self, entry: Entry) -> Iterator[Item]:
+        """Yield the content items of a file, from its own list or its item pages."""
+        if entry.item_pages is None:
+            yield from entry.items
+        else:
+            yield from self._items_below(entry.item_pages, 0)
+
+    def _items_below(self, reference: PageRef, depth: int) -> Iterator[Item]:
+        page = self.page(reference)
+        if not isinstance(page, ItemsPage) or depth > _DEEPEST_TREE:
+            raise self._misplaced(reference)
+        yield from page.items
+        for child in page.children:
+            yield from self._items_below(child.page, depth + 1)
+
+    def volumes(self) -> Iterator[Volume]:
+        """Yield every volume the backup needs."""
+        yield from self._opened.manifest.volumes
+        for reference in self._opened.manifest.volume_pages:
+            page = self.page(reference)
+            if not isinstance(page, VolumesPage):
+                raise self._misplaced(reference)
+            yield from page.volumes
+
+    def _misplaced(self, reference: PageRef) -> CorruptedBackupError:
+        name = self._opened.volume(INDEX, reference.segment)
+        return CorruptedBackupError(f"{name} holds a page of the wrong kind.", name)
+
+
+def missing_volumes(storage: Storage, opened: OpenedBackup, needed: set[Volume]) -> list[tuple[str, str]]:
+    """Return (object name, what is wrong) for every needed volume that is missing or of another size.
+
+    Costs LIST requests only.
+    """
+    sizes = {found.name: found.size for found in storage.list(opened.prefix)}
+    wrong = []
+    for volume in sorted(needed):
+        name = volume_name(opened.prefix, volume.backup, volume.kind, volume.number)
+        size = sizes.get(name)
+        if size is None:
+            wrong.append((name, "is missing"))
+        elif size != volume.size:
+            wrong.append((name, f"has {size} bytes instead of {volume.size}"))
+    return wrong
+
+
+__all__ = [
+    "CONTENT",
+    "OpenedBackup",
+    "PageReader",
+    "SegmentReader",
+    "missing_volumes",
+    "open_backup",
+    "segment_context",
+]
