@@ -199,7 +199,7 @@ def _check_listen(table: Table, listen: str, *, tls: bool) -> None:
     if not tls and not _is_loopback(host.strip("[]")):
         raise table.error(
             "listen",
-            f"{listen!r} is reachable from other machines: give tls_certificate and tls_key, or use 127.0.0.1",
+            f"{listen!r} is reachable from elsewhere: give tls_certificate and tls_key, or use 127.0.0.1",
         )
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
-from papi_backup.model.errors import InternalError
+from papi_backup.model.errors import InternalError, InvalidParameterError
 
 Value = str | int | bytes | None
 Values = Sequence[Value] | Mapping[str, Value]
@@ -93,9 +93,18 @@ class Database:
                     self._connection.rollback()
 
     def execute(self, sql: str, values: Values = ()) -> int:
-        """Run one statement; returns how many rows it changed."""
+        """Run one statement; returns how many rows it changed.
+
+        Raises :class:`InvalidParameterError` for a number beyond 64 bits, or text that is no Unicode.
+        """
         with self._lock, self._errors():
-            return self._connection.execute(sql, values).rowcount
+            try:
+                return self._connection.execute(sql, values).rowcount
+            except OverflowError as error:
+                raise InvalidParameterError("a number is larger than 64 bits") from error
+            except UnicodeEncodeError:
+                # Not "from": the exception holds the text.
+                raise InvalidParameterError("a text is not valid Unicode") from None
 
     def next_id(self, table: str) -> int:
         """Return the id an AUTOINCREMENT ``table`` gives next; call it in the transaction that inserts.
@@ -106,9 +115,12 @@ class Database:
         return int(row["seq"]) + 1 if row else 1
 
     def rows(self, sql: str, values: Values = ()) -> list[sqlite3.Row]:
-        """Return all rows of a query."""
+        """Return all rows of a query; asked for a value SQLite cannot hold, none: no row has it."""
         with self._lock, self._errors():
-            return self._connection.execute(sql, values).fetchall()
+            try:
+                return self._connection.execute(sql, values).fetchall()
+            except (OverflowError, UnicodeEncodeError):
+                return []
 
     def row(self, sql: str, values: Values = ()) -> sqlite3.Row | None:
         """Return the first row of a query, or None."""

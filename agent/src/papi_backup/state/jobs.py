@@ -57,7 +57,9 @@ class Jobs:
             earlier = self.by_request_id(job.request_id)
             if earlier is not None:
                 return earlier
-            added = replace(job, job_id=self._database.next_id("jobs"), backup_id=order.backup_id)
+            added = replace(
+                job, job_id=self._database.next_id("jobs"), backup_id=order.backup_id or job.backup_id
+            )
             self._database.execute(_INSERT, _job_values(added) | self._order_values(added.job_id, order))
         return added
 

@@ -81,7 +81,45 @@ _CONFIGURATION_AND_JOBS: Migration = (
     "CREATE UNIQUE INDEX jobs_by_request ON jobs (request_id) WHERE request_id <> ''",
 )
 
-MIGRATIONS: tuple[Migration, ...] = (_CONFIGURATION_AND_JOBS,)
+_ACCOUNTS_AND_CHAINS: Migration = (
+    """CREATE TABLE accounts (
+        name TEXT PRIMARY KEY NOT NULL,
+        role TEXT NOT NULL CHECK (role IN ('administrator', 'viewer')),
+        created INTEGER NOT NULL UNIQUE,
+        salt BLOB NOT NULL,
+        hash BLOB NOT NULL,
+        scrypt_n INTEGER NOT NULL,
+        scrypt_r INTEGER NOT NULL,
+        scrypt_p INTEGER NOT NULL
+    )""",
+    # No reference to accounts: a peer of the unix socket has a session without one.
+    """CREATE TABLE sessions (
+        token_hash BLOB PRIMARY KEY NOT NULL,
+        name TEXT NOT NULL,
+        role TEXT NOT NULL CHECK (role IN ('administrator', 'viewer')),
+        last_seen TEXT NOT NULL
+    )""",
+    "CREATE INDEX sessions_by_name ON sessions (name, last_seen)",
+    "CREATE INDEX sessions_by_age ON sessions (last_seen)",
+    """CREATE TABLE chain_keys (
+        chain TEXT PRIMARY KEY NOT NULL,
+        key BLOB NOT NULL
+    )""",
+    """CREATE TABLE high_water (
+        location TEXT NOT NULL,
+        backup_name TEXT NOT NULL,
+        value BLOB NOT NULL,
+        PRIMARY KEY (location, backup_name)
+    )""",
+    """CREATE TABLE schedule_state (
+        backup_id INTEGER NOT NULL REFERENCES configs (backup_id) ON DELETE CASCADE,
+        backup_type TEXT NOT NULL CHECK (backup_type IN ('full', 'inc')),
+        last_run TEXT NOT NULL,
+        PRIMARY KEY (backup_id, backup_type)
+    )""",
+)
+
+MIGRATIONS: tuple[Migration, ...] = (_CONFIGURATION_AND_JOBS, _ACCOUNTS_AND_CHAINS)
 """``MIGRATIONS[n]`` takes version n to version n + 1."""
 
 

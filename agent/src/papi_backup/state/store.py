@@ -7,19 +7,25 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 
 from papi_backup.model.secret import Secret
 from papi_backup.state import files
+from papi_backup.state.accounts import Accounts
+from papi_backup.state.chain_keys import ChainKeys
 from papi_backup.state.configs import Configs
 from papi_backup.state.database import Database, StateError
+from papi_backup.state.high_water import HighWater
 from papi_backup.state.instance import instance_id
 from papi_backup.state.instants import utcnow
 from papi_backup.state.jobs import Jobs
+from papi_backup.state.passwords import DEFAULT_COST, ScryptCost
+from papi_backup.state.schedule_state import ScheduleState
 from papi_backup.state.schema import MIGRATIONS, Migration, migrate, refuse_newer, version_of
 from papi_backup.state.sealing import Cell, Sealer
+from papi_backup.state.sessions import Sessions
 from papi_backup.state.ssh_ids import SshIds
 from papi_backup.state.storages import Storages
 
@@ -33,15 +39,28 @@ class Store:
     """The agent's state.  Use :meth:`open`; its repositories may be called from any thread."""
 
     def __init__(
-        self, database: Database, sealer: Sealer, clock: Callable[[], datetime], machine_id_path: Path
+        self,
+        database: Database,
+        sealer: Sealer,
+        *,
+        clock: Callable[[], datetime],
+        machine_id_path: Path,
+        session_idle: timedelta,
+        password_cost: ScryptCost,
     ) -> None:
         """Put the repositories on an open, migrated database."""
         self._database = database
+        self._claim: int | None = None
         self.instance_id = instance_id(database, machine_id_path)
         self.ssh_ids = SshIds(database, sealer)
         self.storages = Storages(database, sealer)
         self.configs = Configs(database, sealer)
         self.jobs = Jobs(database, sealer, clock)
+        self.accounts = Accounts(database, password_cost)
+        self.sessions = Sessions(database, clock, session_idle)
+        self.chain_keys = ChainKeys(database, sealer)
+        self.high_water = HighWater(database, sealer)
+        self.schedule_state = ScheduleState(database)
 
     @classmethod
     def open(
@@ -51,6 +70,8 @@ class Store:
         *,
         machine_id_path: Path = MACHINE_ID,
         environment: Mapping[str, str] | None = None,
+        session_idle_seconds: int = 1800,
+        password_cost: ScryptCost = DEFAULT_COST,
         migrations: Sequence[Migration] = MIGRATIONS,
     ) -> Store:
         """Open the state in ``state_dir``, making or migrating it as needed.
@@ -70,7 +91,14 @@ class Store:
             database = _open_existing(path, migrations)
             try:
                 _check_key(database, sealer)
-                return cls(database, sealer, clock, machine_id_path)
+                return cls(
+                    database,
+                    sealer,
+                    clock=clock,
+                    machine_id_path=machine_id_path,
+                    session_idle=timedelta(seconds=session_idle_seconds),
+                    password_cost=password_cost,
+                )
             except BaseException:
                 database.close()
                 raise
@@ -79,9 +107,22 @@ class Store:
         """Make several repository calls one atomic, durable step."""
         return self._database.transaction()
 
+    def claim(self) -> None:
+        """Make this process the one agent of the state until :meth:`close`.
+
+        Raises :class:`StateError` when another process is; commands that only change rows need no claim.
+        """
+        if self._claim is None:
+            self._claim = files.try_lock(self._database.path.parent, "agent.lock")
+        if self._claim is None:
+            raise StateError(f"another agent runs on the state in {self._database.path.parent}")
+
     def close(self) -> None:
-        """Close the database; the store cannot be used afterwards."""
+        """Close the database and give up the claim; the store cannot be used afterwards."""
         self._database.close()
+        if self._claim is not None:
+            os.close(self._claim)
+            self._claim = None
 
     def __enter__(self) -> Store:
         return self

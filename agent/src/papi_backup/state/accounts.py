@@ -1,0 +1,119 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Accounts of the API (design section 8)."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+
+from papi_backup.model.account import ROLES, Account, Role
+from papi_backup.model.errors import InvalidParameterError, NoSuchEntityError
+from papi_backup.model.secret import Secret
+from papi_backup.state.database import Database, UniqueViolationError, Value
+from papi_backup.state.passwords import PasswordHash, ScryptCost, hash_password, matches, unmatchable
+from papi_backup.state.sessions import end_sessions_of
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,63}")
+MAXIMUM_PASSWORD_BYTES = 1024
+
+
+class Accounts:
+    """The table ``accounts``.  Names are case-sensitive; hashing happens outside the database's lock."""
+
+    def __init__(self, database: Database, cost: ScryptCost) -> None:
+        self._database = database
+        self._cost = cost
+        self._nobody = unmatchable(cost)
+
+    def list(self) -> list[Account]:
+        """Return all accounts in creation order."""
+        rows = self._database.rows("SELECT name, role FROM accounts ORDER BY created")
+        return [Account(row["name"], row["role"]) for row in rows]
+
+    def add(self, name: str, role: Role, password: Secret) -> Account:
+        """Make an account; a bad or taken name, role or password is :class:`InvalidParameterError`."""
+        if not _NAME.fullmatch(name):
+            raise InvalidParameterError(
+                f"account name {name!r}: 1 to 64 letters, digits and _.@+-, the first a letter, digit or _",
+                "name",
+            )
+        if role not in ROLES:
+            raise InvalidParameterError(f"role {role!r} is none of {', '.join(ROLES)}", "role")
+        hashed = self._hash(password)
+        try:
+            self._database.execute(
+                "INSERT INTO accounts (name, role, created, salt, hash, scrypt_n, scrypt_r, scrypt_p)"
+                " VALUES (?, ?, (SELECT coalesce(max(created), 0) + 1 FROM accounts), ?, ?, ?, ?, ?)",
+                (name, role, *_columns(hashed)),
+            )
+        except UniqueViolationError as error:
+            raise InvalidParameterError(f"an account named {name!r} exists already", "name") from error
+        return Account(name, role)
+
+    def remove(self, name: str) -> None:
+        """Remove an account and end its sessions; raises :class:`NoSuchEntityError`."""
+        with self._database.transaction():
+            if not self._database.execute("DELETE FROM accounts WHERE name = ?", (name,)):
+                raise _no_account(name)
+            end_sessions_of(self._database, name)
+
+    def set_password(self, name: str, password: Secret) -> None:
+        """Replace a password and end the account's sessions.
+
+        Raises :class:`NoSuchEntityError`, :class:`InvalidParameterError`.
+        """
+        hashed = self._hash(password)
+        with self._database.transaction():
+            if not self._store(name, hashed):
+                raise _no_account(name)
+            end_sessions_of(self._database, name)
+
+    def verify(self, name: str, password: Secret) -> Account | None:
+        """Return the account if the password is right.
+
+        An unknown name costs the same scrypt, so that time does not tell who exists.  A hash made at
+        another cost is renewed at today's.
+        """
+        row = self._database.row("SELECT * FROM accounts WHERE name = ?", (name,)) if _is_text(name) else None
+        stored = _from_row(row) if row else self._nobody
+        if not matches(password, stored) or row is None:
+            return None
+        if stored.cost != self._cost:
+            self._store(name, hash_password(password, self._cost), instead_of=stored)
+        return Account(row["name"], row["role"])
+
+    def _hash(self, password: Secret) -> PasswordHash:
+        size = len(password.reveal().encode("utf-8", "surrogateescape"))
+        if not 0 < size <= MAXIMUM_PASSWORD_BYTES:
+            raise InvalidParameterError(
+                f"a password has from 1 to {MAXIMUM_PASSWORD_BYTES} bytes", "password"
+            )
+        return hash_password(password, self._cost)
+
+    def _store(self, name: str, hashed: PasswordHash, instead_of: PasswordHash | None = None) -> int:
+        """Write a hash; ``instead_of`` keeps a renewal from undoing a password set meanwhile."""
+        return self._database.execute(
+            "UPDATE accounts SET salt = ?, hash = ?, scrypt_n = ?, scrypt_r = ?, scrypt_p = ?"
+            " WHERE name = ? AND (? IS NULL OR hash = ?)",
+            (*_columns(hashed), name, *([instead_of.hash] * 2 if instead_of else [None] * 2)),
+        )
+
+
+def _columns(hashed: PasswordHash) -> tuple[Value, ...]:
+    return (hashed.salt, hashed.hash, hashed.cost.n, hashed.cost.r, hashed.cost.p)
+
+
+def _from_row(row: sqlite3.Row) -> PasswordHash:
+    return PasswordHash(
+        row["salt"], row["hash"], ScryptCost(row["scrypt_n"], row["scrypt_r"], row["scrypt_p"])
+    )
+
+
+def _is_text(name: str) -> bool:
+    """Whether SQLite takes ``name``: a request may carry lone surrogates, which no account's name has."""
+    return _NAME.fullmatch(name) is not None
+
+
+def _no_account(name: str) -> NoSuchEntityError:
+    return NoSuchEntityError(f"there is no account named {name!r}")
