@@ -1,0 +1,76 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Turns a queued request into a worker's order, from the configuration as it is when the job starts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from papi_backup.config import Settings
+from papi_backup.jobs.orders import JobOrder
+from papi_backup.model.errors import NoSuchEntityError
+from papi_backup.model.job import BackupOrder, Job, RestoreOptions, RestoreOrder
+from papi_backup.model.storage import SshStorage, StorageAccess
+from papi_backup.state.jobs import JobRequest
+from papi_backup.state.store import Store
+
+
+class OrderBuilder:
+    """Looks up everything that an order needs."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store = store
+        self._settings = settings
+
+    def build(self, job: Job, request: JobRequest) -> JobOrder:
+        """Return the order of a job that starts now.
+
+        Raises :class:`NoSuchEntityError` when its configuration, storage or SSH id is gone, and
+        :class:`InvalidParameterError` when nothing says what to back up.
+        """
+        if request.restore is not None:
+            return self.restore(request.restore)
+        return self.backup(job, request.backup_id)
+
+    def backup(self, job: Job, backup_id: int) -> BackupOrder:
+        """Return the order of a backup job; raises as :meth:`build` does."""
+        try:
+            config = self._store.configs.get(backup_id)
+        except NoSuchEntityError:
+            raise NoSuchEntityError(
+                f"the backup configuration {job.backup_name!r} was deleted before this job started"
+            ) from None
+        access = self.access(config.storage_id)
+        return BackupOrder(
+            host_name=self._settings.host_name,
+            instance_id=self._store.instance_id,
+            backup_name=config.backup_name,
+            backup_type=job.backup_type,
+            access=access,
+            sources=self._settings.sources_for(config),
+            encryption_key=config.encryption_key,
+            state_dir=str(self._settings.state_dir),
+            cache_dir=str(self._settings.state_dir / "cache"),
+            known_chain_keys=self._store.chain_keys.all(),
+            high_water=self._store.high_water.get(access.storage.location, config.backup_name),
+            scrypt_cost=self._settings.scrypt_cost,
+            helpers=self._settings.helpers,
+        )
+
+    def restore(self, options: RestoreOptions, plan_only: bool = False) -> RestoreOrder:
+        """Return the order of a restore, or of its plan; a blank host name means this host."""
+        return RestoreOrder(
+            host_name=self._settings.host_name,
+            access=self.access(options.storage_id),
+            options=replace(options, hostname=options.hostname or self._settings.host_name),
+            state_dir=str(self._settings.state_dir),
+            plan_only=plan_only,
+            helpers=self._settings.helpers,
+        )
+
+    def access(self, storage_id: int) -> StorageAccess:
+        """Return a storage with its SSH id; raises :class:`NoSuchEntityError`."""
+        storage = self._store.storages.get(storage_id)
+        if isinstance(storage, SshStorage):
+            return StorageAccess(storage, self._store.ssh_ids.get(storage.ssh_id_id))
+        return StorageAccess(storage)

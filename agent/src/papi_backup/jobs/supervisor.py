@@ -1,0 +1,237 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Starts queued jobs in worker processes and writes down how they end (design section 3)."""
+
+from __future__ import annotations
+
+import logging
+import os
+import selectors
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from papi_backup.config import Settings
+from papi_backup.jobs.edge import outcome_of
+from papi_backup.jobs.heartbeat import Heartbeat
+from papi_backup.jobs.order_builder import OrderBuilder
+from papi_backup.jobs.orders import Failure, JobOrder
+from papi_backup.jobs.redaction import Redactor
+from papi_backup.jobs.running import TERMINATION_GRACE, Outcome, RunningJob
+from papi_backup.jobs.worker_process import WORKER_COMMAND, WorkerProcess
+from papi_backup.model.errors import NoSuchEntityError
+from papi_backup.model.job import BackupOrder, Job, JobResult, JobType, Progress, RestoreOptions
+from papi_backup.model.schedule import BackupConfig, BackupType
+from papi_backup.state.jobs import JobRequest, JobTransitionError
+from papi_backup.state.store import Store
+
+log = logging.getLogger(__name__)
+
+INTERRUPTED = (
+    "[3015] The agent stopped while this job ran; what it left on the storage is no backup."
+    " A restore can be run again."
+)
+STOPPED = "the agent was stopped while this job ran; what it left on the storage is no backup"
+IDLE_SECONDS = 5.0
+BUSY_SECONDS = 0.2
+"""How often a worker's exit is looked for: its helpers may hold its pipe open when it dies."""
+
+CLOSING_SECONDS = 0.02
+RETRY_SECONDS = 1.0
+STUCK_SECONDS = 60.0
+
+
+class JobSupervisor:
+    """The queue's one consumer.  Public methods may be called from any thread."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        *,
+        worker_command: Sequence[str] = WORKER_COMMAND,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """``settings`` say how many jobs run at a time, at what priority, and how much history stays."""
+        self.heartbeat = Heartbeat("job supervisor", STUCK_SECONDS)
+        self._store = store
+        self._orders = OrderBuilder(store, settings)
+        self._settings = settings
+        priority = ("--nice", str(settings.nice), "--ionice", settings.ionice)
+        self._command = (*worker_command, *priority)
+        self._clock = clock
+        self._running: dict[int, RunningJob] = {}
+        self._ended: list[tuple[Job, JobOrder | None, Outcome]] = []
+        self._draining = False
+        self._terminating = False
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._thread = threading.Thread(target=self._run, name="job-supervisor", daemon=True)
+
+    def enqueue_backup(self, config: BackupConfig, backup_type: BackupType, request_id: str = "") -> Job:
+        """Queue a backup.  A ``request_id`` that was used before returns the job it made then."""
+        return self._enqueue(
+            config.backup_name, backup_type, "backup", request_id, JobRequest(backup_id=config.backup_id)
+        )
+
+    def enqueue_restore(self, options: RestoreOptions, request_id: str = "") -> Job:
+        """Queue a restore.  A ``request_id`` that was used before returns the job it made then."""
+        return self._enqueue(options.backup_name, "full", "restore", request_id, JobRequest(restore=options))
+
+    def progress(self, job_id: int) -> Progress | None:
+        """Return what a running job last reported; None for a job that does not run."""
+        running = self._running.get(job_id)
+        return running.progress if running else None
+
+    def running_jobs(self) -> tuple[Job, ...]:
+        """Return the jobs that have a worker now."""
+        return tuple(running.job for running in tuple(self._running.values()))
+
+    def start(self) -> None:
+        """Fail the jobs an earlier agent did not live to end, then begin to work through the queue."""
+        for job in self._store.jobs.fail_interrupted(INTERRUPTED):
+            log.warning("job %d (%s %s) was interrupted", job.job_id, job.job_type, job.backup_name)
+        self._thread.start()
+
+    def drain(self) -> None:
+        """Start no further job.  Jobs may still be queued: they wait for the next start of the agent."""
+        self._draining = True
+        self._ring()
+
+    @property
+    def drained(self) -> bool:
+        """Whether, after :meth:`drain`, the last running job has ended."""
+        return not self._thread.is_alive()
+
+    def stop(self, timeout: float) -> None:
+        """Drain for up to ``timeout`` seconds, then end the workers and fail their jobs with the reason."""
+        self.drain()
+        if self._thread.ident is None:
+            return
+        self._thread.join(timeout)
+        self._terminating = True
+        self._ring()
+        self._thread.join(TERMINATION_GRACE + 10 * RETRY_SECONDS)
+        if self._thread.is_alive():
+            log.error("the outcome of a job could not be written down; it counts as interrupted")
+
+    def _enqueue(
+        self, name: str, backup_type: BackupType, job_type: JobType, request_id: str, request: JobRequest
+    ) -> Job:
+        waiting = Job(
+            job_id=0,
+            job_type=job_type,
+            job_status="waiting",
+            backup_name=name,
+            backup_type=backup_type,
+            start_date=self._clock(),
+            request_id=request_id,
+        )
+        job = self._store.jobs.add(waiting, request)
+        self._ring()
+        return job
+
+    def _ring(self) -> None:
+        with suppress(BlockingIOError):
+            os.eventfd_write(self._bell, 1)
+
+    def _run(self) -> None:
+        while not (self._draining and not self._running and not self._ended):
+            self.heartbeat.beat()
+            try:
+                self._turn()
+            except Exception:  # the thread's outermost edge: logged, and tried again
+                log.exception("the job queue cannot be worked on; trying again")
+                time.sleep(RETRY_SECONDS)
+            self._wait()
+
+    def _turn(self) -> None:
+        if self._terminating:
+            self._end_workers()
+        for running in tuple(self._running.values()):
+            outcome = running.poll()
+            if outcome is not None:
+                self._ended.append((running.job, running.order, outcome))
+                del self._running[running.job.job_id]
+        self._write_down()
+        if not self._draining:
+            self._start_waiting()
+
+    def _wait(self) -> None:
+        """Sleep until a message, a call or the next look at the workers' exits."""
+        with selectors.PollSelector() as selector:
+            selector.register(self._bell, selectors.EVENT_READ)
+            timeout = BUSY_SECONDS if self._running else IDLE_SECONDS
+            for running in self._running.values():
+                if running.worker.at_end:
+                    timeout = CLOSING_SECONDS
+                else:
+                    selector.register(running.worker, selectors.EVENT_READ)
+            if self._draining and not self._running and not self._ended:
+                return
+            selector.select(timeout)
+        with suppress(BlockingIOError):
+            os.eventfd_read(self._bell)
+
+    def _start_waiting(self) -> None:
+        while len(self._running) < self._settings.max_parallel_jobs:
+            busy = {running.job.backup_name for running in self._running.values()}
+            waiting = self._store.jobs.next_waiting(busy)
+            if waiting is None:
+                return
+            self._launch(*waiting)
+
+    def _launch(self, job: Job, request: JobRequest) -> None:
+        job = self._store.jobs.start(job.job_id)
+        log.info("job %d starts: %s", job.job_id, describe(job))
+        launched = outcome_of(lambda: self._spawn(job, request), Redactor())
+        if isinstance(launched, RunningJob):
+            self._running[job.job_id] = launched
+        else:
+            self._ended.append((job, None, launched))
+            self._write_down()
+
+    def _spawn(self, job: Job, request: JobRequest) -> RunningJob:
+        order = self._orders.build(job, request)
+        return RunningJob(job, order, WorkerProcess(order, self._command))
+
+    def _end_workers(self) -> None:
+        for running in self._running.values():
+            running.end(STOPPED)
+
+    def _write_down(self) -> None:
+        """Store the outcomes.  One that the state refuses stays in the list and is tried again."""
+        while self._ended:
+            job, order, outcome = self._ended[0]
+            try:
+                self._store_outcome(job, order, outcome)
+            except (JobTransitionError, NoSuchEntityError) as error:
+                log.error("the outcome of job %d has no place: %s", job.job_id, error.message)
+            del self._ended[0]
+            self._store.jobs.prune(self._settings.history_count, self._settings.history_days)
+
+    def _store_outcome(self, job: Job, order: JobOrder | None, outcome: Outcome) -> None:
+        if isinstance(outcome, Failure):
+            self._store.jobs.fail(job.job_id, outcome.code, f"[{outcome.code}] {outcome.message}")
+            log.error("job %d failed with %d: %s", job.job_id, outcome.code, outcome.message)
+            return
+        with self._store.transaction():
+            if isinstance(order, BackupOrder):
+                self._remember_chain(order, outcome)
+            self._store.jobs.finish(job.job_id, outcome)
+        log.info("job %d succeeded: %s", job.job_id, outcome.description)
+        for warning in outcome.warnings:
+            log.warning("job %d: %s", job.job_id, warning)
+
+    def _remember_chain(self, order: BackupOrder, result: JobResult) -> None:
+        if result.chain and result.chain_key:
+            self._store.chain_keys.put(result.chain, result.chain_key)
+        if result.high_water:
+            self._store.high_water.put(order.access.storage.location, order.backup_name, result.high_water)
+
+
+def describe(job: Job) -> str:
+    """Return words for a job: what it does to which backup."""
+    kind = {"full": "full backup", "inc": "incremental backup"}[job.backup_type]
+    return f"{kind if job.job_type == 'backup' else 'restore'} of {job.backup_name!r}"

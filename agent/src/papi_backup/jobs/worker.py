@@ -1,0 +1,125 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The process of one job: ``python -m papi_backup.jobs.worker --messages FD --parent PID …``.
+
+It reads its order from standard input, runs the engine at low priority and writes progress and the
+outcome as JSON lines to ``FD``.  It starts no thread before the engine runs, so that the engine
+may fork helpers.  It leads its own process group; whoever ends it ends the group.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Protocol
+
+from papi_backup.jobs.codec import secrets_in
+from papi_backup.jobs.edge import log_to_stderr, outcome_of
+from papi_backup.jobs.isolation import die_with_parent, lower_priority
+from papi_backup.jobs.orders import JobOrder, dump_message, load_order
+from papi_backup.jobs.redaction import Redactor
+from papi_backup.model.job import BackupOrder, JobResult, Progress, RestoreOrder
+
+Report = Callable[[Progress], None]
+PROGRESS_INTERVAL = 0.25
+"""Seconds between two progress lines, however often the engine reports."""
+
+
+class Engine(Protocol):
+    """What a worker runs; tests put their own in its place."""
+
+    def backup(self, order: BackupOrder, report: Report) -> JobResult:
+        """Run one backup.  Raises :class:`PapiError`."""
+        ...
+
+    def restore(self, order: RestoreOrder, report: Report) -> JobResult:
+        """Run one restore.  Raises :class:`PapiError`."""
+        ...
+
+
+class RealEngine:
+    """The engine of this package, imported only when a job needs it."""
+
+    def backup(self, order: BackupOrder, report: Report) -> JobResult:
+        """Run one backup on the storage that the order names."""
+        from papi_backup.engine.backup import run_backup  # noqa: PLC0415 - a restore does not pay for it
+        from papi_backup.engine.storage.opener import opener_for  # noqa: PLC0415 - late, as above
+
+        return run_backup(order, opener_for(order.access), report, functools.partial(datetime.now, UTC))
+
+    def restore(self, order: RestoreOrder, report: Report) -> JobResult:
+        """Run one restore from the storage that the order names."""
+        from papi_backup.engine.restore import run_restore  # noqa: PLC0415 - a backup does not pay for it
+        from papi_backup.engine.storage.opener import opener_for  # noqa: PLC0415 - late, as above
+
+        return run_restore(order, opener_for(order.access), report)
+
+
+class ProgressWriter:
+    """Writes the engine's progress to the message pipe, at most one line an interval."""
+
+    def __init__(self, pipe: int, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._pipe = pipe
+        self._monotonic = monotonic
+        self._next = monotonic()
+
+    def __call__(self, progress: Progress) -> None:
+        """Pass ``progress`` on, or drop it when the last line is recent."""
+        now = self._monotonic()
+        if now >= self._next:
+            self._next = now + PROGRESS_INTERVAL
+            write_all(self._pipe, dump_message(progress))
+
+
+def write_all(pipe: int, data: bytes) -> None:
+    """Write all of ``data``: a pipe may take less at once."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(pipe, view) :]
+
+
+def read_order() -> JobOrder:
+    """Read the order and put an empty standard input in its place: helpers shall not find it there."""
+    with open(0, "rb", closefd=False) as stdin:
+        order = load_order(stdin.read())
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return order
+
+
+def run(engine: Engine, order: JobOrder, report: Report) -> JobResult:
+    """Run the order on the engine."""
+    if isinstance(order, BackupOrder):
+        return engine.backup(order, report)
+    return engine.restore(order, report)
+
+
+def main(arguments: Sequence[str] | None = None, engine: Engine | None = None) -> int:
+    """Run one job; the exit status is 0 also for a job that failed in an orderly way."""
+    parser = argparse.ArgumentParser(prog="papi_backup.jobs.worker")
+    parser.add_argument("--messages", type=int, required=True)
+    parser.add_argument("--parent", type=int, required=True)
+    parser.add_argument("--nice", type=int, default=0)
+    parser.add_argument("--ionice", default="none")
+    options = parser.parse_args(arguments)
+    if not die_with_parent(options.parent):
+        return 1
+    lower_priority(options.nice, options.ionice)
+    order = read_order()
+    redactor = Redactor(secrets_in(order))
+    log_to_stderr(redactor)
+    report = ProgressWriter(options.messages)
+    outcome = outcome_of(lambda: run(engine or RealEngine(), order, report), redactor)
+    write_all(options.messages, dump_message(outcome))
+    os.close(options.messages)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

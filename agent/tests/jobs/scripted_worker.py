@@ -1,0 +1,93 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A real worker process with an engine that does what the backup's name says (no test by itself)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from papi_backup.jobs.worker import Report, main
+from papi_backup.model.errors import DecryptionKeyError
+from papi_backup.model.job import BackupOrder, JobResult, Progress, RestoreOrder
+from papi_backup.model.secret import Secret
+
+
+class ScriptedEngine:
+    def backup(self, order: BackupOrder, report: Report) -> JobResult:
+        report(Progress(files_done=1, files_total=7))
+        act = order.backup_name.partition("-")[0]
+        if act == "sleeps":
+            note(order, "sleeps", f"{os.getpid()} {spawn_helper()}")
+            time.sleep(60)
+        elif act == "waits":
+            wait_for(Path(order.state_dir) / "go")
+        elif act == "crashes":
+            note(order, "helper", str(spawn_helper()))
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif act == "exits":
+            os._exit(7)
+        elif act == "mistakes":
+            raise ZeroDivisionError(f"with the key {order.encryption_key.reveal()} in the text")
+        elif act == "refuses":
+            raise DecryptionKeyError(f"key {order.encryption_key.reveal()} does not open chain c1")
+        elif act == "babbles":
+            os.write(message_pipe(), b"no message\n")
+            time.sleep(60)
+        elif act == "lingers":
+            spawn_helper()
+        note(order, "nice", str(os.nice(0)))
+        return result(order)
+
+    def restore(self, order: RestoreOrder, report: Report) -> JobResult:
+        report(Progress(bytes_done=5))
+        text = f"restored {order.options.backup_name} of {order.options.hostname}"
+        return JobResult(text, "inc", 5, 1, 5, 0)
+
+
+def result(order: BackupOrder) -> JobResult:
+    return JobResult(
+        description="the previous backup is gone, so this one is full",
+        backup_type="full",
+        size_transferred=1234,
+        files=3,
+        bytes_read=99,
+        bytes_stored=77,
+        warnings=("could not read /a",),
+        backup_date=datetime(2026, 1, 2, tzinfo=UTC),
+        chain="c1",
+        chain_key=Secret("chain-key-text"),
+        high_water=f"after-{order.high_water or 'nothing'}",
+    )
+
+
+def spawn_helper() -> int:
+    """Fork as the engine does: the helper inherits the message pipe and would outlive a killed worker."""
+    helper = os.fork()
+    if helper == 0:
+        time.sleep(60)
+        os._exit(0)
+    return helper
+
+
+def note(order: BackupOrder, name: str, text: str) -> None:
+    draft = Path(order.state_dir) / f"{name}.draft"
+    draft.write_text(text)
+    draft.rename(Path(order.state_dir) / name)
+
+
+def wait_for(path: Path) -> None:
+    while not path.exists():
+        time.sleep(0.01)
+
+
+def message_pipe() -> int:
+    return int(sys.argv[sys.argv.index("--messages") + 1])
+
+
+if __name__ == "__main__":
+    sys.exit(main(engine=ScriptedEngine()))
