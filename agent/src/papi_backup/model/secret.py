@@ -24,7 +24,7 @@ class Secret:
         return bool(self._text)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and hmac.compare_digest(self._text.encode(), other._text.encode())
+        return isinstance(other, Secret) and hmac.compare_digest(_bytes(self._text), _bytes(other._text))
 
     def __hash__(self) -> int:
         return hash(("papi-secret", self._text))
@@ -33,6 +33,11 @@ class Secret:
         return f"Secret({MASK!r})" if self._text else "Secret('')"
 
     __str__ = __repr__
+
+
+def _bytes(text: str) -> bytes:
+    """Any text, lone surrogates included: comparing must not raise an error that holds the secret."""
+    return text.encode("utf-8", "surrogatepass")
 
 
 NO_SECRET = Secret("")

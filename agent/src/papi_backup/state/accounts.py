@@ -84,7 +84,7 @@ class Accounts:
         return Account(row["name"], row["role"])
 
     def _hash(self, password: Secret) -> PasswordHash:
-        size = len(password.reveal().encode("utf-8", "surrogateescape"))
+        size = len(password.reveal().encode("utf-8", "surrogatepass"))
         if not 0 < size <= MAXIMUM_PASSWORD_BYTES:
             raise InvalidParameterError(
                 f"a password has from 1 to {MAXIMUM_PASSWORD_BYTES} bytes", "password"

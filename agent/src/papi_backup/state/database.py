@@ -155,7 +155,8 @@ class _ErrorsInWords:
         if isinstance(error, sqlite3.IntegrityError):
             if error.sqlite_errorname in ("SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"):
                 raise UniqueViolationError(str(error)) from error
-            if error.sqlite_errorname == "SQLITE_CONSTRAINT_FOREIGNKEY":
+            # TRIGGER is what ON DELETE RESTRICT answers; the schema has no triggers of its own.
+            if error.sqlite_errorname in ("SQLITE_CONSTRAINT_FOREIGNKEY", "SQLITE_CONSTRAINT_TRIGGER"):
                 raise ForeignKeyViolationError(str(error)) from error
         elif isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError:
             raise StateError(f"the state database {self._path}: {error}") from error

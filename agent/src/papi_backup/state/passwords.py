@@ -57,7 +57,7 @@ def unmatchable(cost: ScryptCost) -> PasswordHash:
 
 def _scrypt(password: Secret, salt: bytes, cost: ScryptCost) -> bytes:
     return hashlib.scrypt(
-        password.reveal().encode("utf-8", "surrogateescape"),
+        password.reveal().encode("utf-8", "surrogatepass"),
         salt=salt,
         n=cost.n,
         r=cost.r,

@@ -55,7 +55,7 @@ class Sealer:
     def seal(self, secret: Secret, cell: Cell) -> bytes:
         """Return ``secret`` sealed for ``cell``; the empty one too, lest "no key" be forged by erasing it."""
         nonce = self._randomness(_NONCE_BYTES)
-        text = secret.reveal().encode("utf-8", "surrogateescape")
+        text = secret.reveal().encode("utf-8", "surrogatepass")
         return _VERSION + nonce + self._aead.encrypt(nonce, text, _associated_data(cell))
 
     def open(self, sealed: bytes, cell: Cell) -> Secret:
@@ -70,7 +70,7 @@ class Sealer:
             text = self._aead.decrypt(nonce, ciphertext, _associated_data(cell))
         except InvalidTag:
             raise StateError(f"{cell}: the state key does not open the sealed value") from None
-        return Secret(text.decode("utf-8", "surrogateescape"))
+        return Secret(text.decode("utf-8", "surrogatepass"))
 
 
 def _associated_data(cell: Cell) -> bytes:
