@@ -1,0 +1,147 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A process that answers questions about storages: ``python -m papi_backup.jobs.query_worker …``.
+
+Questions come on standard input, answers go to the pipe ``--messages``.  It stays, so that its
+imports are paid once; it leaves after ``--idle`` seconds without a question, when the agent is gone
+(end of its input), and by SIGALRM when an answer takes longer than the agent waits for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import os
+import select
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from papi_backup.jobs.codec import secrets_in
+from papi_backup.jobs.edge import log_to_stderr, outcome_of
+from papi_backup.jobs.questions import (
+    Asked,
+    CheckStorage,
+    ListBackups,
+    ListHostNames,
+    PlanRestore,
+    dump_answer,
+    load_question,
+)
+from papi_backup.jobs.redaction import Redactor
+from papi_backup.jobs.worker import write_all
+from papi_backup.model.catalog import CatalogEntry
+from papi_backup.model.job import RestorePlanSummary
+
+IDLE_SECONDS = 600.0
+ALARM_MARGIN = 1.0
+"""The agent kills first; the alarm is for a process whose agent died while it hung."""
+
+_READ_SIZE = 1 << 16
+
+
+class Answers(Protocol):
+    """Who answers; tests put their own in its place."""
+
+    def list_backups(self, question: ListBackups) -> list[CatalogEntry]:
+        """Raises :class:`PapiError`."""
+        ...
+
+    def list_host_names(self, question: ListHostNames) -> list[str]:
+        """Raises :class:`PapiError`."""
+        ...
+
+    def check_storage(self, question: CheckStorage) -> object:
+        """Return a dataclass with the fields of :class:`StorageCheck`.  Raises :class:`PapiError`."""
+        ...
+
+    def plan_restore(self, question: PlanRestore) -> RestorePlanSummary:
+        """Raises :class:`PapiError`."""
+        ...
+
+
+class RealAnswers:
+    """Answers from the engine of this package, each part imported when it is first asked for."""
+
+    def list_backups(self, question: ListBackups) -> list[CatalogEntry]:
+        """List by LIST requests alone."""
+        from papi_backup.engine.catalog import list_backups  # noqa: PLC0415 - late: a check does not need it
+        from papi_backup.engine.storage.opener import opener_for  # noqa: PLC0415 - late, as above
+
+        storage = opener_for(question.access)()
+        try:
+            return list_backups(storage, question.host_name)
+        finally:
+            storage.close()
+
+    def list_host_names(self, question: ListHostNames) -> list[str]:
+        """List by LIST requests alone."""
+        from papi_backup.engine.catalog import list_host_names  # noqa: PLC0415 - late: a check does not need it
+        from papi_backup.engine.storage.opener import opener_for  # noqa: PLC0415 - late, as above
+
+        storage = opener_for(question.access)()
+        try:
+            return list_host_names(storage)
+        finally:
+            storage.close()
+
+    def check_storage(self, question: CheckStorage) -> object:
+        """Try everything that backups will do."""
+        from papi_backup.engine.storage.check import check_storage  # noqa: PLC0415 - late: a list does not need it
+
+        return check_storage(question.access)
+
+    def plan_restore(self, question: PlanRestore) -> RestorePlanSummary:
+        """Read the manifest and compare; nothing is written."""
+        from papi_backup.engine.restore import plan_restore  # noqa: PLC0415 - late: a list does not need it
+        from papi_backup.engine.storage.opener import opener_for  # noqa: PLC0415 - late, as above
+
+        return plan_restore(question.order, opener_for(question.order.access))
+
+
+def answer(answers: Answers, asked: Asked) -> object:
+    """Return the answer.  Raises :class:`PapiError`."""
+    question = asked.question
+    if isinstance(question, ListBackups):
+        return answers.list_backups(question)
+    if isinstance(question, ListHostNames):
+        return answers.list_host_names(question)
+    if isinstance(question, CheckStorage):
+        return answers.check_storage(question)
+    return answers.plan_restore(question)
+
+
+def next_line(idle: float, read: Callable[[int, int], bytes] = os.read) -> bytes:
+    """Return the next question's line; b"" when the agent is gone or nothing came for ``idle`` seconds."""
+    line = b""
+    while not line.endswith(b"\n"):
+        if not select.select([0], [], [], idle)[0]:
+            return b""
+        data = read(0, _READ_SIZE)
+        if not data:
+            return b""
+        line += data
+    return line
+
+
+def main(arguments: Sequence[str] | None = None, answers: Answers | None = None) -> int:
+    """Answer questions until there are no more."""
+    parser = argparse.ArgumentParser(prog="papi_backup.jobs.query_worker")
+    parser.add_argument("--messages", type=int, required=True)
+    parser.add_argument("--idle", type=float, default=IDLE_SECONDS)
+    options = parser.parse_args(arguments)
+    answers = answers or RealAnswers()
+    while line := next_line(options.idle):
+        asked = load_question(line)
+        redactor = Redactor(secrets_in(asked))
+        log_to_stderr(redactor)
+        signal.setitimer(signal.ITIMER_REAL, asked.seconds + ALARM_MARGIN)
+        outcome = outcome_of(functools.partial(answer, answers, asked), redactor)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        write_all(options.messages, dump_answer(outcome))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

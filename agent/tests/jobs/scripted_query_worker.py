@@ -1,0 +1,60 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A real query process whose answers depend on the storage's name (no test by itself)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from datetime import UTC, datetime
+
+from papi_backup.jobs.query_worker import Answers, main
+from papi_backup.jobs.questions import CheckStorage, ListBackups, ListHostNames, PlanRestore
+from papi_backup.model.catalog import CatalogEntry
+from papi_backup.model.check import CheckedStep, StorageCheck
+from papi_backup.model.errors import StorageCredentialsError
+from papi_backup.model.job import RestorePlanSummary
+from papi_backup.model.storage import StorageAccess
+
+DATE = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+class ScriptedAnswers:
+    def list_backups(self, question: ListBackups) -> list[CatalogEntry]:
+        behave(question.access)
+        name = question.host_name
+        return [CatalogEntry(name, "etc", DATE, "full", True, "c", "b", "i", 7, f"{name}/etc/x")]
+
+    def list_host_names(self, question: ListHostNames) -> list[str]:
+        behave(question.access)
+        return ["pid", str(os.getpid())]
+
+    def check_storage(self, question: CheckStorage) -> StorageCheck:
+        behave(question.access)
+        print("a library that prints does no harm")
+        return StorageCheck((CheckedStep("reach", 0.25),), "ssh-ed25519 AAAA")
+
+    def plan_restore(self, question: PlanRestore) -> RestorePlanSummary:
+        target = question.order.options.target_dir
+        return RestorePlanSummary("h/etc/x", DATE, "inc", "i", 2, 3, 99, 1, 1, 1, (target,), ())
+
+
+def behave(access: StorageAccess) -> None:
+    act = access.storage.storage_name
+    if act == "hangs":
+        time.sleep(60)
+    elif act == "crashes":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif act == "refuses":
+        raise StorageCredentialsError("step login: the server refused the password s3-secret-text")
+    elif act == "mistakes":
+        raise KeyError("s3-secret-text")
+    elif act == "long":
+        raise StorageCredentialsError("x" * 300_000)
+
+
+if __name__ == "__main__":
+    answers: Answers = ScriptedAnswers()
+    sys.exit(main(answers=answers))
