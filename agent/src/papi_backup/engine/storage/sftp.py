@@ -1,0 +1,175 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An SSH server's directory as a storage, over SFTP.
+
+``storage_base`` must exist; only its last component is made by the first write, if the directory
+above it exists and is not the root directory.  A base that is relative is relative to the
+account's home, as some hosting providers want it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+from papi_backup.engine.storage.backoff import RetryPolicy
+from papi_backup.engine.storage.names import TEMPORARY, checked_name, checked_prefix
+from papi_backup.engine.storage.protocol import ObjectInfo, ObjectMissingError
+from papi_backup.engine.storage.sftp_directories import remove_empty, require_base
+from papi_backup.engine.storage.sftp_link import SftpLink
+from papi_backup.engine.storage.sftp_reader import read_range
+from papi_backup.engine.storage.sftp_session import SftpSession
+from papi_backup.engine.storage.sftp_wire import Attributes, Reader, SftpStatusError, Status
+from papi_backup.engine.storage.sftp_writer import SftpWriter
+from papi_backup.engine.storage.ssh_connect import SshTimeouts
+from papi_backup.model.errors import TransferError
+from papi_backup.model.storage import StorageAccess
+
+T = TypeVar("T")
+_DELETES_IN_FLIGHT = 64
+
+
+class SftpStorage:
+    """Implements ``protocol.Storage`` on one connection, which is made again when it breaks."""
+
+    def __init__(
+        self,
+        access: StorageAccess,
+        timeouts: SshTimeouts = SshTimeouts(),  # noqa: B008 -- frozen
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 -- frozen
+    ) -> None:
+        self._link = SftpLink(access, timeouts, retry)
+
+    @property
+    def host_key(self) -> str:
+        """The key the server showed, ``<type> <base64>``; empty before it was connected to."""
+        return self._link.host_key
+
+    def open(self) -> None:
+        """Connect and log in.  Raises ``InvalidStorageError`` or ``StorageCredentialsError``."""
+        self._link.open()
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """See ``protocol.Storage.list``."""
+        pending = [checked_prefix(prefix)]
+        while pending:
+            directory = pending.pop()
+            for name, attributes in self._entries(directory):
+                if attributes.is_directory:
+                    pending.append(f"{name}/")
+                elif attributes.is_regular:
+                    yield self._info(name, attributes)
+
+    def list_children(self, prefix: str) -> Sequence[str]:
+        """See ``protocol.Storage.list_children``."""
+        entries = self._entries(checked_prefix(prefix))
+        return sorted(name.rpartition("/")[2] for name, attributes in entries if attributes.is_directory)
+
+    def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
+        """See ``protocol.Storage.get``."""
+        path = self._link.path(checked_name(name))
+        return self._lookup(name, lambda session: read_range(session, path, offset, length))
+
+    def stat(self, name: str) -> ObjectInfo:
+        """See ``protocol.Storage.stat``."""
+        path = self._link.path(checked_name(name))
+        attributes = self._lookup(name, lambda session: session.stat(path))
+        if not attributes.is_regular:
+            raise ObjectMissingError(name)
+        return self._info(name, attributes)
+
+    def create(self, name: str, size_hint: int = 0) -> SftpWriter:
+        """See ``protocol.Storage.create``; ``size_hint`` is of no use here."""
+        del size_hint
+        return SftpWriter(self._link, checked_name(name))
+
+    def delete(self, names: Sequence[str]) -> None:
+        """See ``protocol.Storage.delete``."""
+        for name in names:
+            checked_name(name)
+
+        def delete_all(session: SftpSession) -> None:
+            self._remove(session, names)
+            remove_empty(self._link, session, names)
+
+        self._link.run(delete_all, f"deleting from {self._link.server}")
+
+    def close(self) -> None:
+        """See ``protocol.Storage.close``."""
+        self._link.drop()
+
+    def _entries(self, prefix: str) -> Sequence[tuple[str, Attributes]]:
+        """Return (name, attributes) of everything directly below ``prefix``; nothing if it is missing."""
+        doing = f"listing {prefix or self._link.base} on {self._link.server}"
+
+        def read(session: SftpSession) -> Sequence[tuple[str, Attributes]]:
+            try:
+                found = session.read_directory(self._link.path(prefix.rstrip("/")))
+            except SftpStatusError as error:
+                if error.code != Status.NO_SUCH_FILE:
+                    raise self._link.refusal(error, doing) from error
+                require_base(self._link, session)
+                return ()
+            return [
+                (f"{prefix}{name}", self._with_mode(session, f"{prefix}{name}", attributes))
+                for name, attributes in found
+                if prefix or name != TEMPORARY
+            ]
+
+        return self._link.run(read, doing)
+
+    def _with_mode(self, session: SftpSession, name: str, attributes: Attributes) -> Attributes:
+        """Ask for the attributes of an entry where the server's listing does not tell its kind."""
+        if attributes.mode is not None:
+            return attributes
+        return session.stat(self._link.path(name))
+
+    def _lookup(self, name: str, operation: Callable[[SftpSession], T]) -> T:
+        """Return ``operation(session)``; raises ``ObjectMissingError`` when there is no such object."""
+        doing = f"reading {name} from {self._link.server}"
+
+        def look(session: SftpSession) -> T:
+            try:
+                return operation(session)
+            except SftpStatusError as error:
+                if error.code == Status.NO_SUCH_FILE or self._is_directory(session, name):
+                    raise ObjectMissingError(name) from error
+                raise self._link.refusal(error, doing) from error
+
+        return self._link.run(look, doing)
+
+    def _is_directory(self, session: SftpSession, name: str) -> bool:
+        try:
+            return session.stat(self._link.path(name)).is_directory
+        except SftpStatusError:
+            return False
+
+    def _info(self, name: str, attributes: Attributes) -> ObjectInfo:
+        if attributes.size is None:
+            raise TransferError(f"{self._link.server} does not tell the size of {name}")
+        return ObjectInfo(name, attributes.size, float(attributes.modified or 0))
+
+    def _remove(self, session: SftpSession, names: Sequence[str]) -> None:
+        """Remove files, many requests in flight; one that is gone is no error."""
+        waiting: set[str] = set()
+        refused: dict[str, SftpStatusError] = {}
+
+        def ask(name: str) -> None:
+            def on_status(kind: int, body: Reader) -> None:
+                del kind  # only STATUS answers a REMOVE
+                waiting.discard(name)
+                status = body.status()
+                if status.code not in {Status.OK, Status.NO_SUCH_FILE}:
+                    refused[name] = status
+
+            waiting.add(name)
+            session.send_remove(self._link.path(name), on_status)
+
+        for name in dict.fromkeys(names):
+            ask(name)
+            while len(waiting) >= _DELETES_IN_FLIGHT:
+                session.wait_for_answer()
+        while waiting:
+            session.wait_for_answer()
+        for name, status in refused.items():
+            raise self._link.refusal(status, f"deleting {name}") from status

@@ -1,0 +1,137 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The link to one SFTP server: connects, connects again, and says what a refusal means."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable
+from typing import TypeVar
+
+from papi_backup.engine.storage.backoff import RetryPolicy
+from papi_backup.engine.storage.sftp_session import SftpSession
+from papi_backup.engine.storage.sftp_wire import ConnectionLostError, SftpStatusError, Status
+from papi_backup.engine.storage.ssh_connect import SshConnection, SshTimeouts, UnreachableError, connect
+from papi_backup.model.errors import InvalidStorageError, PapiError, TransferError
+from papi_backup.model.storage import SshStorage, StorageAccess
+
+T = TypeVar("T")
+_ROOM_TO_WRITE = 1 << 20
+"""A file system with less room than this, in bytes, is full for us."""
+
+
+class SftpLink:
+    """Keeps one session to the storage of ``access``; ``base`` is its directory as bytes."""
+
+    def __init__(self, access: StorageAccess, timeouts: SshTimeouts, retry: RetryPolicy) -> None:
+        if not isinstance(access.storage, SshStorage):
+            raise TypeError("not an SSH storage")
+        self._access = access
+        self._timeouts = timeouts
+        self._retry = retry
+        self._connection: SshConnection | None = None
+        self.base = posixpath.normpath(access.storage.storage_base or ".")
+        self.server = f"{access.storage.server_name}:{access.storage.ssh_port}"
+        self.host_key = ""
+
+    def open(self) -> None:
+        """Connect for the first time: an address where nobody answers is not tried again.
+
+        Raises :class:`InvalidStorageError` or :class:`StorageCredentialsError`.
+        """
+        failures = 0
+        while True:
+            try:
+                self._connect()
+                return
+            except ConnectionLostError as error:
+                failures += 1
+                if not self._retry.pause(failures):
+                    raise InvalidStorageError(f"{self.server} breaks the connection off: {error}") from error
+
+    def session(self) -> SftpSession:
+        """Return a live session, connecting if need be; raises :class:`ConnectionLostError` too."""
+        if self._connection is None or self._connection.session.is_broken:
+            self.drop()
+            return self._connect()
+        return self._connection.session
+
+    def live_session(self) -> SftpSession | None:
+        """Return the session if there is one that is not known to be broken."""
+        if self._connection is None or self._connection.session.is_broken:
+            return None
+        return self._connection.session
+
+    def run(self, operation: Callable[[SftpSession], T], doing: str) -> T:
+        """Return ``operation(session)``, repeated on a new connection when one breaks.
+
+        Raises :class:`TransferError` naming ``doing`` after the last attempt; what the operation
+        raises otherwise passes through.  The operation must be safe to repeat.
+        """
+        attempts = Attempts(self._retry, doing)
+        while True:
+            try:
+                return operation(self.session())
+            except (ConnectionLostError, UnreachableError) as error:
+                attempts.failed(error)
+
+    def attempts(self, doing: str) -> Attempts:
+        """Return a counter of failures in a row, for operations that can tell progress."""
+        return Attempts(self._retry, doing)
+
+    def path(self, name: str) -> bytes:
+        """Return the server's path of the object ``name`` (of the base itself when empty)."""
+        return posixpath.join(self.base, name).encode() if name else self.base.encode()
+
+    def drop(self) -> None:
+        """End the connection; never raises."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def refusal(self, error: SftpStatusError, doing: str, session: SftpSession | None = None) -> PapiError:
+        """Say what a refusal means: 4001 for a full disk or a place that may not be used, else 4005.
+
+        ``session`` is given where something was written: it is asked whether the disk is full.
+        """
+        if error.code == Status.FAILURE and session is not None:
+            if self._is_full(session):
+                return InvalidStorageError(f"disk full on {self.server}: {doing}")
+            return TransferError(f"{self.server}: {doing}: {error}; the disk or a quota may be full")
+        if error.code in {Status.PERMISSION_DENIED, Status.NO_SUCH_FILE, Status.OP_UNSUPPORTED}:
+            return InvalidStorageError(f"{self.server}: {doing}: {error}")
+        return TransferError(f"{self.server}: {doing}: {error}")
+
+    def _is_full(self, session: SftpSession) -> bool:
+        """Ask for the file system's room: SFTP itself has no status for a full disk."""
+        try:
+            space = session.space(self.path(""))
+        except SftpStatusError:
+            return False
+        return space is not None and space.available < _ROOM_TO_WRITE
+
+    def _connect(self) -> SftpSession:
+        self._connection = connect(self._access, self._timeouts)
+        self.host_key = self._connection.host_key
+        return self._connection.session
+
+
+class Attempts:
+    """Counts failures in a row; raises :class:`TransferError` when there were too many."""
+
+    def __init__(self, retry: RetryPolicy, doing: str) -> None:
+        self._retry = retry
+        self._doing = doing
+        self._failures = 0
+
+    def progressed(self) -> None:
+        """Start counting anew."""
+        self._failures = 0
+
+    def failed(self, error: Exception) -> None:
+        """Wait before the next attempt, or give up."""
+        self._failures += 1
+        if not self._retry.pause(self._failures):
+            raise TransferError(
+                f"{self._doing}: given up after {self._failures} attempts: {error}"
+            ) from error

@@ -1,0 +1,303 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One SFTP session on one SSH channel: requests in flight, answers matched to them by number.
+
+Nothing here retries.  A broken connection is :class:`ConnectionLostError` for every request,
+a refusal is ``SftpStatusError`` for its own.  One thread at a time.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Protocol
+
+from papi_backup.engine.storage.sftp_wire import (
+    NO_ATTRIBUTES,
+    Attributes,
+    ConnectionLostError,
+    Limits,
+    MalformedPacketError,
+    Packet,
+    Reader,
+    Space,
+    Status,
+    string,
+    uint32,
+    uint64,
+    write_header,
+)
+
+_RECEIVE = 1 << 20
+_LARGEST_PACKET = 1 << 24
+_SAFE_READ = 32 * 1024
+_SAFE_WRITE = 32_640
+"""Without a word from the server: what fits, with its header, in one 32 KiB SSH packet."""
+_BEST_REQUEST = 255 * 1024
+"""What OpenSSH allows in one request; more brings nothing."""
+
+
+class Channel(Protocol):
+    """What is used of ``paramiko.Channel``."""
+
+    def send(self, data: memoryview) -> int:
+        """Send some of ``data``; 0 when the channel is closed."""
+        ...
+
+    def recv(self, size: int) -> bytes:
+        """Return what is there, at most ``size`` bytes; empty at the end."""
+        ...
+
+    def recv_ready(self) -> bool:
+        """Whether ``recv`` would return at once."""
+        ...
+
+
+Answer = tuple[int, Reader]
+Handler = Callable[[int, Reader], None]
+
+
+def _ignore(kind: int, body: Reader) -> None:
+    """Take an answer nobody waits for."""
+    del kind, body
+
+
+class SftpSession:
+    """Requests on one channel.
+
+    ``transport_errors`` are the exceptions of the channel's library that mean "broken"; they are
+    handed in so that this module needs no SSH library.
+    """
+
+    def __init__(self, channel: Channel, transport_errors: tuple[type[Exception], ...]) -> None:
+        self._channel = channel
+        self._broken: tuple[type[Exception], ...] = (*transport_errors, OSError, EOFError)
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, Handler] = {}
+        self._inbox = bytearray()
+        self._failure = ""
+        self.extensions = self._greet()
+        limits = self._ask_limits()
+        self.read_size = limits.read
+        self.write_size = limits.write
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the connection is known to be lost."""
+        return bool(self._failure)
+
+    # -- pipelined requests ------------------------------------------------------------------
+
+    def send_write(self, handle: bytes, offset: int, data: bytes | memoryview, on_status: Handler) -> None:
+        """Send a WRITE and return at once; ``on_status`` gets the answer during a later call."""
+        request = next(self._numbers)
+        self._waiting[request] = on_status
+        self._send(b"".join((write_header(request, handle, offset, len(data)), data)))
+
+    def send_read(self, handle: bytes, offset: int, size: int, on_data: Handler) -> None:
+        """Send a READ and return at once; ``on_data`` gets DATA or STATUS during a later call."""
+        self._start(Packet.READ, string(handle) + uint64(offset) + uint32(size), on_data)
+
+    def send_remove(self, path: bytes, on_status: Handler) -> None:
+        """Send a REMOVE and return at once."""
+        self._start(Packet.REMOVE, string(path), on_status)
+
+    def send_close(self, handle: bytes) -> None:
+        """Close a handle that was only read from; nobody waits for the answer."""
+        self._start(Packet.CLOSE, string(handle), _ignore)
+
+    def take_answers(self) -> None:
+        """Hand out the answers that have arrived, without waiting."""
+        try:
+            while self._channel.recv_ready():
+                self._receive()
+        except self._broken as error:
+            raise self._lost(error) from error
+
+    def wait_for_answer(self) -> None:
+        """Wait until at least one more answer has been handed out."""
+        waiting = len(self._waiting)
+        while waiting and len(self._waiting) >= waiting:
+            try:
+                self._receive()
+            except self._broken as error:
+                raise self._lost(error) from error
+
+    # -- plain requests ----------------------------------------------------------------------
+
+    def open(self, path: bytes, flags: int) -> bytes:
+        """Return a handle of the file ``path``."""
+        return self._expect(Packet.HANDLE, Packet.OPEN, string(path) + uint32(flags) + NO_ATTRIBUTES).string()
+
+    def close(self, handle: bytes) -> None:
+        """Close ``handle``; what its file system says only now is raised here."""
+        self._expect_ok(Packet.CLOSE, string(handle))
+
+    def stat(self, path: bytes) -> Attributes:
+        """Return the attributes of ``path`` itself (links are not followed)."""
+        return self._expect(Packet.ATTRS, Packet.LSTAT, string(path)).attributes()
+
+    def stat_target(self, path: bytes) -> Attributes:
+        """Return the attributes of what ``path`` leads to."""
+        return self._expect(Packet.ATTRS, Packet.STAT, string(path)).attributes()
+
+    def stat_handle(self, handle: bytes) -> Attributes:
+        """Return the attributes of an open file."""
+        return self._expect(Packet.ATTRS, Packet.FSTAT, string(handle)).attributes()
+
+    def remove(self, path: bytes) -> None:
+        """Remove a file."""
+        self._expect_ok(Packet.REMOVE, string(path))
+
+    def make_directory(self, path: bytes) -> None:
+        """Make one directory."""
+        self._expect_ok(Packet.MKDIR, string(path) + NO_ATTRIBUTES)
+
+    def remove_directory(self, path: bytes) -> None:
+        """Remove one empty directory."""
+        self._expect_ok(Packet.RMDIR, string(path))
+
+    def rename(self, old: bytes, new: bytes) -> None:
+        """Rename as version 3 says: an existing ``new`` is refused."""
+        self._expect_ok(Packet.RENAME, string(old) + string(new))
+
+    def read_directory(self, path: bytes) -> list[tuple[str, Attributes]]:
+        """Return all entries of a directory; an error half way is an error, never a short list."""
+        handle = self._expect(Packet.HANDLE, Packet.OPENDIR, string(path)).string()
+        found: list[tuple[str, Attributes]] = []
+        while True:
+            kind, body = self._ask(Packet.READDIR, string(handle))
+            if kind == Packet.NAME:
+                found += body.names()
+                continue
+            self.send_close(handle)
+            if kind != Packet.STATUS:
+                raise self._lost(MalformedPacketError(f"packet {kind} in a directory listing"))
+            status = body.status()
+            if status.code != Status.EOF:
+                raise status
+            return found
+
+    def fsync(self, handle: bytes) -> bool:
+        """Make an open file durable; False where the server does not offer to."""
+        if "fsync@openssh.com" not in self.extensions:
+            return False
+        self._expect_ok(Packet.EXTENDED, string(b"fsync@openssh.com") + string(handle))
+        return True
+
+    def space(self, path: bytes) -> Space | None:
+        """Return the room on the file system of ``path``; None where the server does not tell."""
+        if "statvfs@openssh.com" not in self.extensions:
+            return None
+        body = string(b"statvfs@openssh.com") + string(path)
+        return self._expect(Packet.EXTENDED_REPLY, Packet.EXTENDED, body).space()
+
+    # -- packets -----------------------------------------------------------------------------
+
+    def _greet(self) -> dict[str, bytes]:
+        """Agree on version 3 and return the server's extensions."""
+        try:
+            self._send_packet(Packet.INIT, uint32(3))
+            while (packet := self._next_packet()) is None:
+                self._fill()
+        except self._broken as error:
+            raise self._lost(error) from error
+        body = Reader(packet, 1)
+        if packet[0] != Packet.VERSION or body.uint32() < 3:
+            raise self._lost(MalformedPacketError("the server does not speak SFTP version 3"))
+        extensions = {}
+        while not body.at_end:
+            name = body.string().decode("ascii", "replace")
+            extensions[name] = body.string()
+        return extensions
+
+    def _ask_limits(self) -> Limits:
+        """Return how large requests may be; modest ones where the server does not say."""
+        if "limits@openssh.com" not in self.extensions:
+            return Limits(_SAFE_READ, _SAFE_WRITE)
+        told = self._expect(Packet.EXTENDED_REPLY, Packet.EXTENDED, string(b"limits@openssh.com")).limits()
+        return Limits(
+            min(told.read or _SAFE_READ, _BEST_REQUEST), min(told.write or _SAFE_WRITE, _BEST_REQUEST)
+        )
+
+    def _expect(self, wanted: Packet, kind: Packet, body: bytes) -> Reader:
+        got, answer = self._ask(kind, body)
+        if got == wanted:
+            return answer
+        if got == Packet.STATUS:
+            raise answer.status()
+        raise self._lost(MalformedPacketError(f"packet {got} in answer to {kind.name}"))
+
+    def _expect_ok(self, kind: Packet, body: bytes) -> None:
+        status = self._expect(Packet.STATUS, kind, body).status()
+        if status.code != Status.OK:
+            raise status
+
+    def _ask(self, kind: Packet, body: bytes) -> Answer:
+        """Send a request and wait for its answer, handing out those of others that come before."""
+        answers: list[Answer] = []
+        self._start(kind, body, lambda got, answer: answers.append((got, answer)))
+        while not answers:
+            try:
+                self._receive()
+            except self._broken as error:
+                raise self._lost(error) from error
+        return answers[0]
+
+    def _start(self, kind: Packet, body: bytes, handler: Handler) -> None:
+        request = next(self._numbers)
+        self._waiting[request] = handler
+        self._send_packet(kind, uint32(request) + body)
+
+    def _send_packet(self, kind: Packet, body: bytes) -> None:
+        self._send(b"".join((uint32(len(body) + 1), bytes([kind]), body)))
+
+    def _send(self, packet: bytes) -> None:
+        if self._failure:
+            raise ConnectionLostError(self._failure)
+        rest = memoryview(packet)
+        try:
+            while rest:
+                sent = self._channel.send(rest)
+                if sent == 0:
+                    raise EOFError("the server closed the channel")
+                rest = rest[sent:]
+        except self._broken as error:
+            raise self._lost(error) from error
+
+    def _receive(self) -> None:
+        """Wait for bytes and hand out every whole answer among them."""
+        if self._failure:
+            raise EOFError(self._failure)
+        self._fill()
+        while (packet := self._next_packet()) is not None:
+            body = Reader(packet, 1)
+            try:
+                handler = self._waiting.pop(body.uint32())
+            except (KeyError, MalformedPacketError) as error:
+                raise self._lost(error) from error
+            handler(packet[0], body)
+
+    def _fill(self) -> None:
+        data = self._channel.recv(_RECEIVE)
+        if not data:
+            raise EOFError("the server closed the connection")
+        self._inbox += data
+
+    def _next_packet(self) -> bytes | None:
+        """Take one whole packet (type and body) from what has arrived."""
+        if len(self._inbox) < 5:
+            return None
+        length = int.from_bytes(self._inbox[:4], "big")
+        if not 1 <= length <= _LARGEST_PACKET:
+            raise self._lost(MalformedPacketError(f"a packet of {length} bytes"))
+        if len(self._inbox) < 4 + length:
+            return None
+        packet = bytes(memoryview(self._inbox)[4 : 4 + length])
+        del self._inbox[: 4 + length]
+        return packet
+
+    def _lost(self, error: Exception) -> ConnectionLostError:
+        """Note that nothing more can be asked of this session."""
+        self._failure = self._failure or str(error) or type(error).__name__
+        return ConnectionLostError(self._failure)
