@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from papi_backup.model.secret import Secret
 from papi_backup.model.storage import S3Storage
 from papi_backup.state.database import StateError
 from papi_backup.state.jobs import JobRequest
+from papi_backup.state.schema import MIGRATIONS
 from papi_backup.state.store import Store
 
 # Each step writes one number to three tables, and tells it only when the step is committed.
@@ -32,6 +34,7 @@ from pathlib import Path
 from papi_backup.model.job import Job
 from papi_backup.model.secret import Secret
 from papi_backup.state.jobs import JobRequest
+from papi_backup.state.schema import MIGRATIONS
 from papi_backup.state.store import Store
 
 store = Store.open(Path(sys.argv[1]), machine_id_path=Path(sys.argv[2]), environment={})
@@ -78,12 +81,48 @@ def test_after_kill_9_every_acknowledged_step_is_there_and_none_is_half(
             assert len(store.chain_keys.all()) == written
 
 
-def test_killed_while_it_is_made_the_state_opens_the_next_time(
+def _dies_at_event(number: int, state: Path, opened: Callable[[], Store]) -> bool:
+    """Open the state in a fork that kills itself at its ``number``-th touch of a file; False: it lived."""
+    child = os.fork()
+    if child == 0:
+        left = [number]
+
+        def kill_at_last(event: str, arguments: tuple[object, ...]) -> None:
+            if event in FILE_EVENTS and str(state) in os.fsdecode(str(arguments[0])):
+                left[0] -= 1
+                if not left[0]:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        try:
+            sys.addaudithook(kill_at_last)
+            opened().close()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert code in (0, -signal.SIGKILL)
+    return code != 0
+
+
+FILE_EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.chmod", "sqlite3.connect"}
+
+
+def test_killed_at_any_point_of_being_made_or_migrated_the_state_opens_the_next_time(
     open_store: Callable[..., Store], tmp_path: Path
 ) -> None:
-    acknowledged = _write_until_killed(tmp_path / "state", tmp_path / "machine-id", 0)
-    with open_store() as store:
-        assert int(store.high_water.get("place", "etc")) >= acknowledged
+    state = tmp_path / "state"
+    for older in (0, 1):
+        deaths = 0
+        while True:
+            shutil.rmtree(state, ignore_errors=True)
+            if older:
+                open_store(migrations=MIGRATIONS[:older]).close()
+            if not _dies_at_event(deaths + 1, state, open_store):
+                break
+            deaths += 1
+            with open_store() as store:
+                store.chain_keys.put("c1", Secret("key"))
+        assert deaths > 5
 
 
 def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:

@@ -9,21 +9,18 @@ import logging
 import stat
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from papi_backup.cli.parser import Commands, Parser
 from papi_backup.config import load_settings
 from papi_backup.model.account import ROLES
 from papi_backup.model.errors import InvalidParameterError
 from papi_backup.model.secret import Secret
 from papi_backup.state.store import Store
 
-if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
-
 log = logging.getLogger(__name__)
 
 
-def add_commands(commands: Commands) -> None:
+def add_commands(commands: Commands[Parser]) -> None:
     """Add ``account add|list|remove|set-password``."""
     account = commands.add_parser("account", help="manage accounts of the API")
     actions = account.add_subparsers(required=True, metavar="ACTION")
@@ -43,7 +40,7 @@ def add_commands(commands: Commands) -> None:
     change.set_defaults(run=_set_password)
 
 
-def _add_password_file(parser: argparse.ArgumentParser) -> None:
+def _add_password_file(parser: Parser) -> None:
     parser.add_argument(
         "--password-file",
         type=Path,

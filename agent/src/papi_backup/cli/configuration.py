@@ -5,15 +5,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
 
+from papi_backup.cli.parser import Commands, Parser
 from papi_backup.config import Settings, load_settings
 
-if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
-
-def add_commands(commands: Commands) -> None:
+def add_commands(commands: Commands[Parser]) -> None:
     """Add ``check-config``."""
     check = commands.add_parser("check-config", help="check the settings and print what they mean")
     check.set_defaults(run=_check)

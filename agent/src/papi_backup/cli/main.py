@@ -12,6 +12,7 @@ from pathlib import Path
 
 from papi_backup import API_VERSION, __version__
 from papi_backup.cli import accounts, configuration
+from papi_backup.cli.parser import Parser
 from papi_backup.config import DEFAULT_FILE
 from papi_backup.model.errors import PapiError
 
@@ -31,8 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="papi-backup", description="Manage the backup agent of this host.")
+def _parser() -> Parser:
+    parser = Parser(prog="papi-backup", description="Manage the backup agent of this host.")
     parser.add_argument(
         "--config",
         type=Path,
