@@ -1,0 +1,38 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Each target needs nothing done before it: scripts/setup, which each begins with, provides the rest.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-clean test quick lint build fresh setup clean
+
+help: ## tell what there is (this list)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## the main job on real storages, under .demo/: back up, change, restore, compare
+	@scripts/demo
+
+demo-clean: ## remove what the demo left
+	@scripts/demo clean
+
+test: ## everything that CI runs, but the demo
+	@scripts/test all
+
+quick: ## the inner loop: lint, types and the fast tests, in less than a minute
+	@scripts/test quick
+
+lint: ## ruff, mypy, yamllint, shellcheck
+	@scripts/test lint
+
+build: ## the collection's tarball and the agent's wheel, into build/
+	@scripts/build
+
+fresh: ## prove it: make demo and make test in a pristine Debian 12 root (needs root)
+	@scripts/fresh
+
+setup: ## make .cache/venv, and as root install missing Debian packages
+	@scripts/setup
+
+clean: demo-clean ## remove the virtual environment, caches and builds
+	@rm -rf .cache .fresh build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis agent/.mypy_cache \
+		agent/.pytest_cache agent/.ruff_cache agent/.hypothesis
