@@ -139,3 +139,10 @@ def _tag(keys: ChainKeys, context: bytes, body: Buffer) -> bytes:
     mac.update(context)
     mac.update(body)
     return mac.finalize()
+
+
+def chain_key_check(chain_key: bytes, key: Secret) -> str:
+    """Return what tells, beside a cached chain key, whether ``key`` is the one that wraps it."""
+    mac = HMAC(chain_key, SHA256())
+    mac.update(key.reveal().encode("utf-8", "surrogateescape"))
+    return mac.finalize().hex()

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from papi_backup.engine.compression import SegmentDecompressor
 from papi_backup.engine.crypto import (
@@ -29,7 +30,7 @@ from papi_backup.engine.format.names import (
     escape_host,
     volume_name,
 )
-from papi_backup.engine.format.pages import ItemsPage, NodePage, Page, Volume, VolumesPage, decode_page
+from papi_backup.engine.format.pages import Child, ItemsPage, NodePage, Page, Volume, VolumesPage, decode_page
 from papi_backup.engine.format.references import Item, PageRef, SegmentRef
 from papi_backup.engine.format.segment import TAG_SIZE, SegmentContext, parse_frame
 from papi_backup.engine.storage.protocol import ObjectMissingError, Storage
@@ -145,23 +146,45 @@ def _get_whole(storage: Storage, name: str, size: int) -> bytes:
     return data
 
 
+class SegmentCache(Protocol):
+    """Local copies of sealed segments; only ever a cache, whatever it returns is verified."""
+
+    def load(self, volume: str, offset: int, length: int) -> bytes | None:
+        """Return the bytes, or None when they are not there."""
+        ...
+
+    def store(self, volume: str, offset: int, sealed: bytes) -> None:
+        """Keep a segment; failing to is no error."""
+        ...
+
+
 class SegmentReader:
     """Fetches and opens segments of one opened backup's chain.  One instance serves one thread."""
 
-    def __init__(self, storage: Storage, opened: OpenedBackup) -> None:
+    def __init__(self, storage: Storage, opened: OpenedBackup, cache: SegmentCache | None = None) -> None:
         self._storage = storage
         self._opened = opened
+        self._cache = cache
         self._decompressor = SegmentDecompressor()
         self._contexts: dict[str, SegmentContext] = {}
 
     def fetch(self, kind: str, segment: SegmentRef) -> bytes | memoryview:
         """Return a segment's raw bytes.  Raises CorruptedBackupError naming the volume."""
         name = self._opened.volume(kind, segment)
+        cached = self._cache.load(name, segment.offset, segment.length) if self._cache else None
+        if cached is not None:
+            try:
+                return self.open(kind, segment, cached)
+            except CorruptedBackupError:
+                cached = None
         try:
             sealed = self._storage.get(name, segment.offset, segment.length)
         except ObjectMissingError:
             raise CorruptedBackupError(f"{name} is missing.", name) from None
-        return self.open(kind, segment, sealed)
+        raw = self.open(kind, segment, sealed)
+        if self._cache:
+            self._cache.store(name, segment.offset, sealed)
+        return raw
 
     def open(self, kind: str, segment: SegmentRef, sealed: bytes | memoryview) -> bytes | memoryview:
         """Verify and open a segment's bytes, already fetched.  Raises CorruptedBackupError."""
@@ -189,10 +212,12 @@ class SegmentReader:
 class PageReader:
     """Reads the page tree of one opened backup, fetching each index segment at most once in a row."""
 
-    def __init__(self, storage: Storage, opened: OpenedBackup) -> None:
-        self._segments = SegmentReader(storage, opened)
+    def __init__(self, storage: Storage, opened: OpenedBackup, cache: SegmentCache | None = None) -> None:
+        self._segments = SegmentReader(storage, opened, cache)
         self._opened = opened
         self._recent: dict[SegmentRef, bytes | memoryview] = {}
+        self.nodes: dict[tuple[Child, ...], PageRef] = {}
+        """Every inner page that :meth:`leaves` came through."""
 
     def page(self, reference: PageRef) -> Page:
         """Return one page.  Raises CorruptedBackupError naming its volume."""
@@ -218,6 +243,7 @@ class PageReader:
         if isinstance(page, LeafPage):
             yield reference, page
         elif isinstance(page, NodePage) and depth < _DEEPEST_TREE:
+            self.nodes[page.children] = reference
             for child in page.children:
                 yield from self._leaves_below(child.page, depth + 1)
         else:

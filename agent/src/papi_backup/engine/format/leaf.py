@@ -190,6 +190,10 @@ class LeafPage:
         rows = self._document.get(key)
         return rows.get(str(row)) if rows else None
 
+    def rows_with_item_pages(self) -> list[int]:
+        """Return the rows whose content list is in item pages."""
+        return [int(row) for row in self._document.get("lists", ())]
+
     def xattrs(self, row: int) -> dict[bytes, bytes]:
         """Return a row's extended attributes."""
         found = self.rare("x", row)

@@ -1,0 +1,232 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One file's content: read, cut into chunks, deduplicated, put into segments (design section 5)."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal, NamedTuple
+
+from pyfastcdc import FastCDC
+
+from papi_backup.engine.backup.chunk_index import ChunkIndex, Place
+from papi_backup.engine.backup.files import open_at, read_xattrs
+from papi_backup.engine.backup.segments import SegmentWriter
+from papi_backup.engine.crypto import Buffer, ChainKeys
+from papi_backup.engine.format.header import Chunker
+
+HOLE = -1
+"""Segment number of a hole."""
+_BLOCK = 512
+_READ_AHEAD = 8 << 20
+_VANISHED = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ESTALE))
+_NO_ID = bytes(16)
+
+
+class Piece(NamedTuple):
+    """A piece of content by the job's own segment numbers; a hole has segment -1."""
+
+    segment: int
+    offset: int
+    length: int
+    chunk_id: bytes
+
+
+class Facts(NamedTuple):
+    """What fstat told of a file; ``size`` is what was read of it."""
+
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Facts:
+        """Return the facts of one fstat."""
+        return cls(
+            status.st_mode,
+            status.st_uid,
+            status.st_gid,
+            status.st_size,
+            status.st_mtime_ns,
+            status.st_ctime_ns,
+            status.st_ino,
+        )
+
+
+class ReadFile(NamedTuple):
+    """What reading a file gave.  ``error`` names why nothing could be read; empty when it was."""
+
+    facts: Facts | None
+    pieces: list[Piece]
+    xattrs: dict[bytes, bytes]
+    bytes_read: int
+    changed: bool = False
+    vanished: bool = False
+    error: str = ""
+    warning: str = ""
+
+
+class ContentReader:
+    """Reads files into segments; one instance serves one process."""
+
+    def __init__(self, keys: ChainKeys, chunker: Chunker, index: ChunkIndex, segments: SegmentWriter) -> None:
+        self._keys = keys
+        self._chunker = chunker
+        self._index = index
+        self._segments = segments
+        self._cutter = FastCDC(
+            avg_size=chunker.average,
+            min_size=chunker.minimum,
+            max_size=chunker.maximum,
+            normalized_chunking=_normalization(chunker),
+            seed=keys.chunker_seed,
+        )
+        self._buffer = bytearray(max(_READ_AHEAD, 2 * chunker.maximum))
+
+    def read(self, path: bytes) -> ReadFile:
+        """Read a regular file; a file that changes meanwhile is read once more, then marked.
+
+        Never raises for what the file does; whatever the storage raises passes through.
+        """
+        try:
+            descriptor = self._open(path)
+        except OSError as error:
+            return _unread(error)
+        try:
+            first = self._read_once(descriptor)
+            if not first.changed:
+                return first
+            second = self._read_once(descriptor)
+            return second._replace(bytes_read=first.bytes_read + second.bytes_read)
+        except SourceReadError as error:
+            return _unread(error.cause)
+        finally:
+            os.close(descriptor)
+
+    @staticmethod
+    def _open(path: bytes) -> int:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            return open_at(path, flags | os.O_NOATIME)
+        except PermissionError:
+            return open_at(path, flags)
+
+    def _read_once(self, descriptor: int) -> ReadFile:
+        with _source_errors():
+            before = os.fstat(descriptor)
+            if not stat.S_ISREG(before.st_mode):
+                raise OSError(errno.ESTALE, "is no longer a regular file")
+        warning = ""
+        xattrs: dict[bytes, bytes] = {}
+        try:
+            xattrs = read_xattrs(descriptor)
+        except OSError as error:
+            warning = f"its extended attributes were not saved: {error.strerror}"
+        pieces = list(self._pieces(descriptor, before))
+        with _source_errors():
+            after = os.fstat(descriptor)
+        read = sum(piece.length for piece in pieces if piece.segment != HOLE)
+        length = sum(piece.length for piece in pieces)
+        changed = Facts.of(before) != Facts.of(after) or length != after.st_size
+        facts = Facts.of(after)._replace(size=length)
+        return ReadFile(facts, pieces, xattrs, read, changed=changed, warning=warning)
+
+    def _pieces(self, descriptor: int, status: os.stat_result) -> Iterator[Piece]:
+        size = status.st_size
+        if size and status.st_blocks * _BLOCK < size:
+            yield from self._sparse_pieces(descriptor, size)
+        else:
+            yield from self._extent_pieces(descriptor, 0, None)
+
+    def _sparse_pieces(self, descriptor: int, size: int) -> Iterator[Piece]:
+        position = 0
+        while position < size:
+            with _source_errors():
+                start, end = _next_data(descriptor, position, size)
+            if start > position:
+                yield Piece(HOLE, 0, start - position, _NO_ID)
+            if end > start:
+                yield from self._extent_pieces(descriptor, start, end)
+            position = max(end, start)
+
+    def _extent_pieces(self, descriptor: int, start: int, end: int | None) -> Iterator[Piece]:
+        """Yield the chunks of the bytes from ``start`` to ``end`` (None: to the end of the file)."""
+        view = memoryview(self._buffer)
+        held, offset, finished = 0, start, False
+        while True:
+            while held < len(view) and not finished:
+                wanted = len(view) - held if end is None else min(len(view) - held, end - offset)
+                with _source_errors():
+                    got = os.preadv(descriptor, [view[held : held + wanted]], offset) if wanted else 0
+                held, offset, finished = held + got, offset + got, got == 0
+            if not held:
+                return
+            used = 0
+            for chunk in self._cutter.cut_buf(view[:held]):
+                boundary = chunk.offset + chunk.length
+                if boundary == held and not finished:
+                    break
+                yield self._store(view[chunk.offset : boundary])
+                used = boundary
+            view[: held - used] = view[used:held].tobytes()
+            held -= used
+            if finished and not held:
+                return
+
+    def _store(self, data: Buffer) -> Piece:
+        chunk_id = self._keys.chunk_id_of(data)
+        place = self._index.find(chunk_id)
+        if place is None:
+            place = Place(*self._segments.add(data))
+            self._index.add(chunk_id, place)
+        return Piece(place.segment, place.offset, len(data), chunk_id)
+
+
+class SourceReadError(Exception):
+    """Reading the source failed; kept apart from what a storage may raise."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+@contextmanager
+def _source_errors() -> Iterator[None]:
+    """Turn an OSError of the source into SourceReadError."""
+    try:
+        yield
+    except OSError as error:
+        raise SourceReadError(error) from None
+
+
+def _normalization(chunker: Chunker) -> Literal[0, 1, 2, 3]:
+    levels: tuple[Literal[0, 1, 2, 3], ...] = (0, 1, 2, 3)
+    return levels[chunker.normalization]
+
+
+def _unread(error: OSError) -> ReadFile:
+    return ReadFile(
+        None, [], {}, 0, vanished=error.errno in _VANISHED, error=error.strerror or type(error).__name__
+    )
+
+
+def _next_data(descriptor: int, position: int, size: int) -> tuple[int, int]:
+    """Return the next data extent's start and end; (size, size) when only a hole is left."""
+    try:
+        start = os.lseek(descriptor, position, os.SEEK_DATA)
+        end = os.lseek(descriptor, start, os.SEEK_HOLE)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            return size, size
+        if error.errno == errno.EINVAL:
+            return position, size
+        raise
+    return min(start, size), min(end, size)

@@ -1,0 +1,83 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Exclude patterns, as users of gitignore and restic know them (docs/sources.md).
+
+* ``*.tmp``: without ``/``, matches a name at any depth.
+* ``/srv/cache/**``: with a leading ``/``, matches the whole path; ``**`` spans directories.
+* ``cache/old``: with ``/`` inside, matches the end of a path at any depth.
+* ``build/``: with a trailing ``/``, matches directories only.
+
+``*``, ``?`` and ``[…]`` never match ``/``.  An excluded directory is not entered.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from papi_backup.model.errors import InvalidParameterError
+
+
+class Excludes:
+    """Compiled patterns; paths are bytes relative to ``/``, without leading slash."""
+
+    def __init__(self, patterns: Iterable[bytes]) -> None:
+        anything: list[bytes] = []
+        directories: list[bytes] = []
+        for pattern in patterns:
+            if not pattern.strip(b"/"):
+                raise InvalidParameterError(f"The exclude pattern {pattern!r} matches nothing.", "excludes")
+            (directories if pattern.endswith(b"/") else anything).append(_translate(pattern.rstrip(b"/")))
+        self._anything = _compile(anything)
+        self._directories = _compile(directories)
+
+    def match(self, path: bytes, *, directory: bool) -> bool:
+        """Return whether ``path`` is left out."""
+        if self._anything is not None and self._anything.fullmatch(path):
+            return True
+        return directory and self._directories is not None and self._directories.fullmatch(path) is not None
+
+
+def _compile(expressions: list[bytes]) -> re.Pattern[bytes] | None:
+    return re.compile(b"|".join(expressions), re.DOTALL) if expressions else None
+
+
+def _translate(pattern: bytes) -> bytes:
+    anchored = pattern.startswith(b"/")
+    parts = pattern.strip(b"/").split(b"/")
+    expression = b"" if anchored else rb"(?:.*/)?"
+    for number, part in enumerate(parts):
+        last = number == len(parts) - 1
+        if part == b"**":
+            expression += rb".+" if last else rb"(?:.*/)?"
+        else:
+            expression += _component(part) + (b"" if last else b"/")
+    return rb"(?:" + expression + rb")"
+
+
+def _component(part: bytes) -> bytes:
+    expression = b""
+    position = 0
+    while position < len(part):
+        character = part[position : position + 1]
+        position += 1
+        if character == b"*":
+            expression += rb"[^/]*"
+        elif character == b"?":
+            expression += rb"[^/]"
+        elif character == b"[":
+            end = part.find(b"]", position + 1)
+            if end < 0:
+                expression += rb"\["
+                continue
+            expression += _character_set(part[position:end])
+            position = end + 1
+        else:
+            expression += re.escape(character)
+    return expression
+
+
+def _character_set(inside: bytes) -> bytes:
+    negated = inside[:1] in (b"!", b"^")
+    body = (inside[1:] if negated else inside).replace(b"\\", rb"\\").replace(b"[", rb"\[")
+    return rb"(?!/)[" + (b"^" if negated else b"") + body.replace(b"^", rb"\^") + b"]"

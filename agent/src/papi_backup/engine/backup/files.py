@@ -1,0 +1,160 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading one file's metadata, and opening paths of any length (design section 5)."""
+
+from __future__ import annotations
+
+import errno
+import grp
+import os
+import pwd
+import stat
+from collections.abc import Callable
+
+from papi_backup.engine.format.entries import (
+    BLOCK,
+    CHARACTER,
+    DIRECTORY,
+    FIFO,
+    FILE,
+    SYMLINK,
+    Entry,
+    Owner,
+)
+
+_TYPES = {
+    stat.S_IFREG: FILE,
+    stat.S_IFDIR: DIRECTORY,
+    stat.S_IFLNK: SYMLINK,
+    stat.S_IFIFO: FIFO,
+    stat.S_IFCHR: CHARACTER,
+    stat.S_IFBLK: BLOCK,
+}
+LONGEST_PATH = 4000
+"""Longer paths are opened in steps: the kernel takes at most 4,095 bytes at once."""
+LARGEST_XATTRS = 512 * 1024
+"""Bytes of extended attributes kept for one file; no Linux file system in use reaches it."""
+_NO_XATTRS = frozenset((errno.ENOTSUP, errno.ENODATA, errno.EPERM, errno.EACCES))
+
+
+def type_of(mode: int) -> str | None:
+    """Return the entry type for an ``st_mode``; None for a socket, which is not backed up."""
+    return _TYPES.get(stat.S_IFMT(mode))
+
+
+class Owners:
+    """Looks user and group names up, once each."""
+
+    def __init__(self) -> None:
+        self._owners: dict[tuple[int, int], Owner] = {}
+
+    def of(self, uid: int, gid: int) -> Owner:
+        """Return the owner; a number without a name has an empty one."""
+        owner = self._owners.get((uid, gid))
+        if owner is None:
+            user = _name(lambda: pwd.getpwuid(uid).pw_name)
+            group = _name(lambda: grp.getgrgid(gid).gr_name)
+            owner = self._owners[uid, gid] = Owner(uid, gid, user, group)
+        return owner
+
+
+def _name(look_up: Callable[[], str]) -> str:
+    try:
+        return look_up()
+    except KeyError:
+        return ""
+
+
+def absolute(path: bytes) -> bytes:
+    """Return the path as the system knows it."""
+    return b"/" + path
+
+
+def open_at(path: bytes, flags: int) -> int:
+    """Open a path relative to ``/`` of any length; the last component is never followed.
+
+    Raises OSError.
+    """
+    flags |= os.O_NOFOLLOW | os.O_CLOEXEC
+    if len(path) < LONGEST_PATH:
+        return os.open(absolute(path), flags)
+    head, rest = path[:LONGEST_PATH].rpartition(b"/")[0], path
+    directory = os.open(absolute(head), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        rest = path[len(head) + 1 :]
+        while len(rest) >= LONGEST_PATH:
+            head = rest[:LONGEST_PATH].rpartition(b"/")[0]
+            step = os.open(head, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
+            os.close(directory)
+            directory, rest = step, rest[len(head) + 1 :]
+        return os.open(rest, flags, dir_fd=directory)
+    finally:
+        os.close(directory)
+
+
+def read_xattrs(target: int | bytes) -> dict[bytes, bytes]:
+    """Return the extended attributes of an open file or of a path (not followed).
+
+    Attributes that this process may not read, or that vanish, are left out.  Raises OSError for
+    anything else, and E2BIG when there is more than can be kept.
+    """
+    follow = isinstance(target, int)
+    try:
+        names = os.listxattr(target, follow_symlinks=follow)
+    except OSError as error:
+        if error.errno in _NO_XATTRS:
+            return {}
+        raise
+    found = {}
+    for name in names:
+        try:
+            found[os.fsencode(name)] = os.getxattr(target, name, follow_symlinks=follow)
+        except OSError as error:
+            if error.errno not in _NO_XATTRS:
+                raise
+    if sum(len(value) for value in found.values()) > LARGEST_XATTRS:
+        raise OSError(errno.E2BIG, "its extended attributes are too large to keep")
+    return found
+
+
+def entry_of(path: bytes, status: os.stat_result, owners: Owners) -> Entry | None:
+    """Return the entry of anything but the content of a file; None for a socket.
+
+    Raises OSError when the link target or the attributes cannot be read.
+    """
+    kind = type_of(status.st_mode)
+    if kind is None:
+        return None
+    entry = Entry(
+        path=path,
+        type=kind,
+        mode=stat.S_IMODE(status.st_mode),
+        owner=owners.of(status.st_uid, status.st_gid),
+        mtime_ns=status.st_mtime_ns,
+        ctime_ns=status.st_ctime_ns,
+        inode=status.st_ino,
+        size=status.st_size if kind == FILE else 0,
+    )
+    if kind != DIRECTORY and status.st_nlink > 1:
+        entry.link_group = f"{status.st_dev:x}:{status.st_ino:x}"
+    if kind in (CHARACTER, BLOCK):
+        entry.device = (os.major(status.st_rdev), os.minor(status.st_rdev))
+    if kind != FILE:
+        _read_rest(entry, path)
+    return entry
+
+
+def _read_rest(entry: Entry, path: bytes) -> None:
+    if len(path) < LONGEST_PATH:
+        if entry.type == SYMLINK:
+            entry.link_target = os.readlink(absolute(path))
+        entry.xattrs = read_xattrs(absolute(path))
+        return
+    descriptor = open_at(path, os.O_PATH)
+    try:
+        if entry.type == SYMLINK:
+            entry.link_target = os.readlink(b"", dir_fd=descriptor)
+        else:
+            entry.xattrs = read_xattrs(b"/proc/self/fd/%d/." % descriptor) if entry.type == DIRECTORY else {}
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,243 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The processes that read: each runs the whole pipeline on its own files (design section 6, "Traps").
+
+File bytes never cross a process.  Helpers are forked before any thread or connection exists; the
+key material reaches them over a pipe once the parent backup is known.
+"""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import multiprocessing
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkProcess
+from multiprocessing.sharedctypes import Synchronized
+from typing import Any, NamedTuple
+
+from papi_backup.engine.backup.chunk_index import ChunkIndex
+from papi_backup.engine.backup.content import ContentReader, ReadFile
+from papi_backup.engine.backup.segments import SegmentWriter
+from papi_backup.engine.backup.setup import WriterSetup
+from papi_backup.engine.backup.volumes import VolumeWriter
+from papi_backup.engine.format.names import CONTENT
+from papi_backup.engine.format.pages import Volume
+from papi_backup.engine.format.references import SegmentRef
+from papi_backup.engine.storage.protocol import Storage, StorageOpener
+from papi_backup.model.errors import InternalError, PapiError, from_code
+
+DEPTH = 3
+"""Batches a helper may have waiting: enough to never be idle, few enough to bound memory."""
+
+
+class BatchResult(NamedTuple):
+    """What came of one batch.  ``sealed`` maps the job's segment numbers to references."""
+
+    batch: int
+    files: list[ReadFile]
+    sealed: list[tuple[int, SegmentRef]]
+    volumes: list[Volume]
+
+
+class Pipeline:
+    """Reads files into volumes of its own; lives in a helper, or in the job itself."""
+
+    def __init__(
+        self,
+        setup: WriterSetup,
+        storage: Storage,
+        index: ChunkIndex,
+        counter: Synchronized[int],
+        numbers: Iterator[int],
+    ) -> None:
+        self._sealed: list[tuple[int, SegmentRef]] = []
+        self._counter = counter
+        self._volumes = VolumeWriter(storage, setup, CONTENT, self._next_volume)
+        self._segments = SegmentWriter(
+            setup,
+            CONTENT,
+            self._volumes,
+            numbers,
+            lambda number, reference: self._sealed.append((number, reference)),
+        )
+        self._reader = ContentReader(setup.keys, setup.chunker, index, self._segments)
+
+    def _next_volume(self) -> int:
+        with self._counter.get_lock():
+            number: int = self._counter.value
+            self._counter.value = number + 1
+            return number
+
+    def read(self, batch: int, paths: Sequence[bytes]) -> BatchResult:
+        """Read files; their segments may be sealed later."""
+        files = [self._reader.read(path) for path in paths]
+        sealed, self._sealed[:] = list(self._sealed), []
+        return BatchResult(batch, files, sealed, [])
+
+    def finish(self) -> BatchResult:
+        """Seal and commit what is left."""
+        self._segments.finish()
+        return BatchResult(-1, [], list(self._sealed), self._volumes.finished)
+
+    def abort(self) -> None:
+        """Drop the unfinished volume."""
+        self._volumes.abort()
+
+
+class _Helper:
+    """One forked process and the job's end of its pipe."""
+
+    def __init__(self, number: int, process: ForkProcess, pipe: Connection) -> None:
+        self.number = number
+        self.process = process
+        self.pipe = pipe
+        self.waiting = 0
+
+
+class HelperPool:
+    """Forks ``count`` helpers at once; with 0 the job reads by itself, which tests of the format use."""
+
+    def __init__(self, count: int, opener: StorageOpener) -> None:
+        context = multiprocessing.get_context("fork")
+        self._opener = opener
+        self.index = ChunkIndex(context.Lock())
+        self._counter: Synchronized[int] = context.Value("Q", 0)
+        self._inline: Pipeline | None = None
+        self._inline_storage: Storage | None = None
+        self._helpers: list[_Helper] = []
+        gc.collect()
+        gc.freeze()
+        for number in range(count):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=self._run, args=(number, count, theirs, ours), daemon=True)
+            process.start()
+            theirs.close()
+            self._helpers.append(_Helper(number, process, ours))
+        gc.unfreeze()
+
+    def start(self, setup: WriterSetup) -> None:
+        """Hand the pipelines what they need."""
+        if not self._helpers:
+            self._inline_storage = self._opener()
+            self._inline = Pipeline(setup, self._inline_storage, self.index, self._counter, itertools.count())
+        for helper in self._helpers:
+            self._send(helper, ("setup", setup))
+
+    def submit(self, batch: int, paths: Sequence[bytes], receive: Callable[[BatchResult], None]) -> None:
+        """Give a batch to the least busy helper; waits, receiving results, while all are busy."""
+        if self._inline is not None:
+            receive(self._inline.read(batch, paths))
+            return
+        while all(helper.waiting >= DEPTH for helper in self._helpers):
+            self.receive(receive, timeout=None)
+        helper = min(self._helpers, key=lambda one: one.waiting)
+        helper.waiting += 1
+        self._send(helper, ("batch", batch, paths))
+        self.receive(receive, timeout=0)
+
+    def receive(self, receive: Callable[[BatchResult], None], timeout: float | None) -> None:
+        """Take what has arrived, waiting up to ``timeout`` seconds (None: until something arrives)."""
+        busy = [helper for helper in self._helpers if helper.waiting]
+        ready = wait([helper.pipe for helper in busy], timeout)
+        for helper in busy:
+            if helper.pipe in ready:
+                receive(self._take(helper))
+
+    def finish(self, receive: Callable[[BatchResult], None]) -> list[Volume]:
+        """Wait for all batches, seal and commit what is left; return every volume written."""
+        volumes: list[Volume] = []
+
+        def take(result: BatchResult) -> None:
+            volumes.extend(result.volumes)
+            receive(result)
+
+        if self._inline is not None:
+            take(self._inline.finish())
+            return volumes
+        for helper in self._helpers:
+            helper.waiting += 1
+            self._send(helper, ("finish",))
+        while any(helper.waiting for helper in self._helpers):
+            self.receive(take, timeout=None)
+        return volumes
+
+    def close(self) -> None:
+        """End the helpers, whatever they do; unfinished volumes are dropped."""
+        if self._inline is not None and self._inline_storage is not None:
+            self._inline.abort()
+            self._inline_storage.close()
+        for helper in self._helpers:
+            helper.pipe.close()
+        for helper in self._helpers:
+            helper.process.join(10)
+            if helper.process.is_alive():
+                helper.process.kill()
+                helper.process.join()
+        self._helpers = []
+        self._inline = None
+        self.index.close()
+
+    def _send(self, helper: _Helper, message: tuple[Any, ...]) -> None:
+        try:
+            helper.pipe.send(message)
+        except (BrokenPipeError, ConnectionResetError):
+            self._take(helper)
+
+    def _take(self, helper: _Helper) -> BatchResult:
+        try:
+            message = helper.pipe.recv()
+        except (EOFError, ConnectionResetError):
+            helper.process.join(10)
+            raise InternalError(
+                f"A reading process ended unexpectedly (exit status {helper.process.exitcode}); "
+                "nothing of this backup counts."
+            ) from None
+        if message[0] == "failed":
+            _kind, code, text, trace = message
+            if trace:
+                sys.stderr.write(trace)
+            raise from_code(code, text)
+        helper.waiting -= 1
+        result: BatchResult = message[1]
+        return result
+
+    def _run(self, number: int, count: int, pipe: Connection, ours: Connection) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        ours.close()
+        for helper in self._helpers:
+            helper.pipe.close()
+        pipeline: Pipeline | None = None
+        try:
+            pipeline = self._serve(number, count, pipe)
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            os._exit(0)
+        except PapiError as error:
+            pipe.send(("failed", error.code, error.message, ""))
+        except Exception as error:  # the process' edge: told to the job, which reports it as internal
+            text = f"A reading process failed: {type(error).__name__}."
+            pipe.send(("failed", InternalError.code, text, traceback.format_exc()))
+        del pipeline
+
+    def _serve(self, number: int, count: int, pipe: Connection) -> Pipeline:
+        setup: WriterSetup = pipe.recv()[1]
+        storage = self._opener()
+        pipeline = Pipeline(setup, storage, self.index, self._counter, itertools.count(number, count))
+        try:
+            while True:
+                message = pipe.recv()
+                if message[0] == "finish":
+                    result = pipeline.finish()
+                    storage.close()
+                    pipe.send(("result", result))
+                    return pipeline
+                pipe.send(("result", pipeline.read(message[1], message[2])))
+        except BaseException:
+            pipeline.abort()
+            storage.close()
+            raise

@@ -1,0 +1,141 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Chooses the backup that an incremental extends, or says why a new chain starts (design section 4)."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from papi_backup.engine.crypto import chain_key_check
+from papi_backup.engine.format.pages import Volume
+from papi_backup.engine.opened import OpenedBackup, PageReader, SegmentCache, missing_volumes, open_backup
+from papi_backup.engine.storage.protocol import Storage
+from papi_backup.model.catalog import CatalogEntry
+from papi_backup.model.errors import CorruptedBackupError, DecryptionKeyError
+from papi_backup.model.job import BackupOrder
+from papi_backup.model.secret import Secret
+
+LONGEST_CHAIN = 200
+"""Incrementals of one chain."""
+BELIEVABLE = timedelta(hours=24)
+"""A name dated further ahead does not raise the next date (a storage's owner could forge it)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """The opened parent and the volumes its chain has, with their sizes."""
+
+    opened: OpenedBackup
+    volumes: Mapping[tuple[str, str, int], int]
+
+
+@dataclass(slots=True)
+class Choice:
+    """What was decided: a parent, or none and the reason; warnings either way."""
+
+    parent: Parent | None = None
+    reason: str = ""
+    warnings: list[str] = field(default_factory=list)
+
+
+def next_date(entries: Sequence[CatalogEntry], now: datetime) -> datetime:
+    """Return the new backup's date: now in whole seconds, later than every believable one."""
+    date = now.replace(microsecond=0)
+    believable = [entry.date for entry in entries if entry.date <= now + BELIEVABLE]
+    if believable and max(believable) >= date:
+        return max(believable) + timedelta(seconds=1)
+    return date
+
+
+def known_keys(order: BackupOrder) -> dict[str, Secret]:
+    """Return the cached chain keys that this order's encryption key is known to open."""
+    known = {}
+    for chain, cached in order.known_chain_keys:
+        text, _colon, check = cached.reveal().partition(":")
+        if hmac.compare_digest(chain_key_check(bytes.fromhex(text), order.encryption_key), check):
+            known[chain] = Secret(text)
+    return known
+
+
+def choose_parent(
+    storage: Storage,
+    order: BackupOrder,
+    entries: Sequence[CatalogEntry],
+    now: datetime,
+    cache: SegmentCache | None,
+) -> Choice:
+    """Return the parent for an incremental; raises only what the storage raises."""
+    choice = Choice()
+    own = [entry for entry in entries if entry.instance == order.instance_id]
+    _warn_of_others(choice, order, entries)
+    _warn_of_loss(choice, order, own)
+    if order.backup_type == "full":
+        return choice
+    if not own:
+        choice.reason = "there is no backup of this agent yet"
+        return choice
+    newest = max(own, key=lambda entry: (entry.date, entry.backup))
+    choice.reason = _unfit(newest, order, now)
+    if choice.reason:
+        return choice
+    try:
+        opened = open_backup(storage, newest, order.encryption_key, known_keys(order))
+        choice.reason = _unfit_chain(opened, order)
+        if not choice.reason:
+            volumes = set(PageReader(storage, opened, cache).volumes())
+            wrong = missing_volumes(storage, opened, volumes)
+            if wrong:
+                name, problem = wrong[0]
+                choice.reason = f"{len(wrong)} volumes of the chain are damaged: {name} {problem}"
+            else:
+                choice.parent = Parent(opened, _sizes(volumes))
+    except DecryptionKeyError:
+        choice.reason = "the encryption key has changed"
+    except CorruptedBackupError as error:
+        choice.reason = f"the previous backup cannot be used: {error.message}"
+        choice.warnings.append(error.message)
+    return choice
+
+
+def _sizes(volumes: set[Volume]) -> dict[tuple[str, str, int], int]:
+    return {(volume.backup, volume.kind, volume.number): volume.size for volume in volumes}
+
+
+def _warn_of_others(choice: Choice, order: BackupOrder, entries: Sequence[CatalogEntry]) -> None:
+    others = sorted({entry.instance for entry in entries} - {order.instance_id})
+    if others:
+        choice.warnings.append(
+            f"other installations ({', '.join(others)}) also write backups of host {order.host_name} "
+            f"under this name; this one is {order.instance_id}. Give each host a host_name of its own."
+        )
+
+
+def _warn_of_loss(choice: Choice, order: BackupOrder, own: Sequence[CatalogEntry]) -> None:
+    if order.high_water and order.high_water not in {entry.backup for entry in own}:
+        choice.warnings.append(
+            f"the newest backup that this agent wrote ({order.high_water}) is no longer on the storage: "
+            "it was deleted, or an older state of the storage was put back"
+        )
+
+
+def _unfit(newest: CatalogEntry, order: BackupOrder, now: datetime) -> str:
+    if not newest.readable:
+        return "the previous backup is of a newer format version"
+    if newest.date > now + BELIEVABLE:
+        return "the previous backup is dated more than a day ahead"
+    if order.encryption_key and not newest.encrypted:
+        return "the previous backup is not encrypted"
+    if newest.encrypted and not order.encryption_key:
+        return "the previous backup is encrypted and this one is not"
+    return ""
+
+
+def _unfit_chain(opened: OpenedBackup, order: BackupOrder) -> str:
+    if opened.header.file_size > order.access.storage.volume_size:
+        return "the storage's file size has become too small for the chain"
+    if opened.manifest.sequence >= LONGEST_CHAIN:
+        return f"the chain has {LONGEST_CHAIN} incrementals"
+    return ""

@@ -1,0 +1,282 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One backup from the order to the manifest."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from papi_backup import __version__
+from papi_backup.engine.backup.cache import IndexCache
+from papi_backup.engine.backup.commit import check_own_volumes, write_manifest
+from papi_backup.engine.backup.excludes import Excludes
+from papi_backup.engine.backup.filelist import FileListWriter
+from papi_backup.engine.backup.helpers import HelperPool
+from papi_backup.engine.backup.parent import Choice, choose_parent, next_date
+from papi_backup.engine.backup.previous import PreviousList
+from papi_backup.engine.backup.select import Selection, skipped_paths
+from papi_backup.engine.backup.setup import WriterSetup, chunker_for
+from papi_backup.engine.backup.tree import IndexWriter
+from papi_backup.engine.backup.volumes import VolumeWriter
+from papi_backup.engine.backup.walk import Walker, normalise_sources
+from papi_backup.engine.backup.warnings import Warnings
+from papi_backup.engine.catalog import list_backups
+from papi_backup.engine.crypto import KEY_SIZE, ChainKeys, chain_key_check, wrap_chain_key
+from papi_backup.engine.format.header import (
+    SUITE_ENCRYPTED,
+    SUITE_RAW,
+    ChainHeader,
+    ClearSlot,
+    Slot,
+    build_header,
+)
+from papi_backup.engine.format.manifest import INLINE_VOLUMES, Manifest, Parent, Totals
+from papi_backup.engine.format.names import INDEX, volume_name
+from papi_backup.engine.format.pages import Volume, encode_volumes_page
+from papi_backup.engine.format.references import PageRef
+from papi_backup.engine.opened import segment_context
+from papi_backup.engine.storage.protocol import Storage, StorageOpener
+from papi_backup.model.catalog import CatalogEntry
+from papi_backup.model.errors import PapiError, TransferError
+from papi_backup.model.job import BackupOrder, JobResult, Progress
+from papi_backup.model.secret import Secret
+
+_LONGEST_IDLE = 24 * 3600.0
+_ID_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything decided before the first byte is read."""
+
+    choice: Choice
+    header: ChainHeader
+    setup: WriterSetup
+    date: datetime
+    previous: PreviousList | None
+
+
+def run_backup(
+    order: BackupOrder,
+    opener: StorageOpener,
+    report: Callable[[Progress], None],
+    now: Callable[[], datetime],
+) -> JobResult:
+    """Run one full or incremental backup (spec run_backup; design sections 4 and 5).
+
+    Raises InvalidParameterError when sources do not exist, and what the storage raises; a backup
+    exists only if this returns.  Forks its helpers first: call it before any thread is started.
+    """
+    sources = normalise_sources([os.fsencode(path) for path in order.sources.paths])
+    excludes = Excludes(os.fsencode(pattern) for pattern in order.sources.excludes)
+    pool = HelperPool(order.helpers, opener)
+    storage: Storage | None = None
+    try:
+        storage = opener()
+        return _Run(order, pool, storage, report, now).run(sources, excludes)
+    finally:
+        pool.close()
+        if storage is not None:
+            storage.close()
+
+
+class _Run:
+    """The steps of one backup over an open storage."""
+
+    def __init__(
+        self,
+        order: BackupOrder,
+        pool: HelperPool,
+        storage: Storage,
+        report: Callable[[Progress], None],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._order = order
+        self._pool = pool
+        self._storage = storage
+        self._report = report
+        self._now = now
+        self._warnings = Warnings()
+        location = order.access.storage.location
+        self._cache = IndexCache(order.cache_dir, location, order.host_name, order.backup_name)
+
+    def run(self, sources: tuple[bytes, ...], excludes: Excludes) -> JobResult:
+        """Plan, write volumes, commit."""
+        started = time.time_ns()
+        plan = self._plan()
+        for warning in plan.choice.warnings:
+            self._warnings.note(warning)
+        volumes = VolumeWriter(self._storage, plan.setup, INDEX, _counter(), copy=self._cache.store)
+        index = IndexWriter(plan.setup, volumes)
+        try:
+            manifest = self._write(plan, index, sources, excludes, started)
+        except BaseException:
+            volumes.abort()
+            self._drop_leftovers(plan)
+            raise
+        entry = write_manifest(self._storage, plan.setup, plan.header, manifest, _entry(self._order, plan))
+        names = [
+            volume_name(plan.setup.prefix, v.backup, v.kind, v.number)
+            for v in manifest.volumes
+            if v.kind == INDEX
+        ]
+        self._cache.keep_only(names)
+        return self._result(plan, manifest, entry)
+
+    def _plan(self) -> Plan:
+        order = self._order
+        now = self._now()
+        entries = list_backups(self._storage, order.host_name, order.backup_name)
+        choice = choose_parent(self._storage, order, entries, now, self._cache)
+        date = next_date(entries, now)
+        backup = secrets.token_hex(_ID_BYTES)
+        if choice.parent is None:
+            header, keys = _new_chain(order)
+        else:
+            header, keys = choice.parent.opened.header, choice.parent.opened.keys
+        context = segment_context(header, order.host_name, order.backup_name, backup)
+        setup = WriterSetup(
+            keys, context, header.chunker, order.host_name, order.backup_name, header.file_size
+        )
+        previous = PreviousList(self._storage, choice.parent.opened, self._cache) if choice.parent else None
+        return Plan(choice, header, setup, date, previous)
+
+    def _write(
+        self, plan: Plan, index: IndexWriter, sources: tuple[bytes, ...], excludes: Excludes, started: int
+    ) -> Manifest:
+        looked = plan.previous.find_sparse_segments() if plan.previous else False
+        self._pool.start(plan.setup)
+        files = FileListWriter(index, plan.previous, self._warnings.of_path)
+        selection = Selection(self._pool, files, plan.previous, self._warnings, self._report)
+        skipped = skipped_paths(self._order.state_dir, self._order.cache_dir)
+        selection.run(Walker(sources, excludes, skipped, self._warnings.of_path))
+        data = self._pool.finish(selection.receive)
+        root = files.finish()
+        known = _known_volumes(plan, files)
+        table, pages = _volume_table([*known, *data], index)
+        own = index.finish()
+        if time.monotonic() - selection.last_activity > _LONGEST_IDLE:
+            raise TransferError("Nothing was written for more than 24 hours; the backup was given up.")
+        check_own_volumes(self._storage, plan.setup, [*data, *own])
+        before = plan.choice.parent.opened.manifest if plan.choice.parent else None
+        dead = (
+            selection.dead_bytes
+            + files.dead_bytes
+            + (before.totals.dead_bytes if before and not looked else 0)
+        )
+        return Manifest(
+            host_name=self._order.host_name,
+            backup_name=self._order.backup_name,
+            backup_type="inc" if before else "full",
+            date=plan.date.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            chain=plan.header.chain,
+            backup=plan.setup.backup,
+            instance=self._order.instance_id,
+            sequence=before.sequence + 1 if before else 0,
+            scan_started_ns=started,
+            paths=sources,
+            excludes=tuple(os.fsencode(pattern) for pattern in self._order.sources.excludes),
+            root=root,
+            volumes=tuple(sorted([*table, *own])),
+            volume_pages=pages,
+            parent=Parent(plan.choice.parent.opened.entry.backup, plan.choice.parent.opened.tag)
+            if plan.choice.parent
+            else None,
+            totals=Totals(
+                entries=files.counts.entries,
+                files=files.counts.files,
+                bytes=files.counts.bytes,
+                bytes_read=selection.bytes_read,
+                bytes_stored=sum(volume.size for volume in [*data, *own]),
+                warnings=self._warnings.count,
+                dead_bytes=dead,
+            ),
+            agent_version=__version__,
+        )
+
+    def _drop_leftovers(self, plan: Plan) -> None:
+        """Delete what a failed backup wrote; without a manifest it is no backup, so failing to is no loss."""
+        self._pool.close()
+        with contextlib.suppress(PapiError):
+            names = [found.name for found in self._storage.list(f"{plan.setup.prefix}{plan.setup.backup}/")]
+            self._storage.delete(names)
+
+    def _result(self, plan: Plan, manifest: Manifest, entry: CatalogEntry) -> JobResult:
+        totals = manifest.totals
+        stored = totals.bytes_stored + entry.manifest_size
+        kind = "Full" if manifest.backup_type == "full" else "Incremental"
+        because = f" Full because {plan.choice.reason}." if plan.choice.reason else ""
+        keys = plan.setup.keys
+        cached = f"{keys.chain_key.hex()}:{chain_key_check(keys.chain_key, self._order.encryption_key)}"
+        return JobResult(
+            description=f"{kind} backup of {totals.files} files, {totals.bytes} bytes; "
+            f"read {totals.bytes_read}, stored {stored} bytes.{because}{self._warnings.summary()}",
+            backup_type=manifest.backup_type,
+            size_transferred=stored,
+            files=totals.files,
+            bytes_read=totals.bytes_read,
+            bytes_stored=stored,
+            warnings=tuple(self._warnings.kept),
+            backup_date=plan.date,
+            catalog_path=entry.path,
+            chain=manifest.chain,
+            chain_key=Secret(cached) if keys.encrypted else None,
+            high_water=manifest.backup,
+        )
+
+
+def _counter() -> Callable[[], int]:
+    return itertools.count().__next__
+
+
+def _new_chain(order: BackupOrder) -> tuple[ChainHeader, ChainKeys]:
+    chain, chain_key = secrets.token_hex(_ID_BYTES), secrets.token_bytes(KEY_SIZE)
+    file_size = order.access.storage.volume_size
+    slot: Slot = ClearSlot(chain_key)
+    suite = SUITE_RAW
+    if order.encryption_key:
+        slot = wrap_chain_key(chain_key, order.encryption_key, secrets.token_bytes(16), order.scrypt_cost)
+        suite = SUITE_ENCRYPTED
+    header = build_header(suite, chain, file_size, chunker_for(file_size), (slot,))
+    return header, ChainKeys.derive(chain_key, chain, encrypted=header.encrypted)
+
+
+def _entry(order: BackupOrder, plan: Plan) -> CatalogEntry:
+    return CatalogEntry(
+        host_name=order.host_name,
+        backup_name=order.backup_name,
+        date=plan.date,
+        backup_type="inc" if plan.choice.parent else "full",
+        encrypted=plan.header.encrypted,
+        chain=plan.header.chain,
+        backup=plan.setup.backup,
+        instance=order.instance_id,
+        manifest_size=0,
+        path="",
+    )
+
+
+def _known_volumes(plan: Plan, files: FileListWriter) -> list[Volume]:
+    """Return the volumes of earlier backups that the new list needs."""
+    if plan.choice.parent is None:
+        return []
+    sizes = plan.choice.parent.volumes
+    return [Volume(*key, size) for key, size in sizes.items() if files.needs(key)]
+
+
+def _volume_table(volumes: list[Volume], index: IndexWriter) -> tuple[list[Volume], tuple[PageRef, ...]]:
+    """Return what stands in the manifest itself, and the pages that hold the rest of a long table."""
+    if len(volumes) <= INLINE_VOLUMES:
+        return volumes, ()
+    ordered = sorted(volumes)
+    groups = [ordered[start : start + INLINE_VOLUMES] for start in range(0, len(ordered), INLINE_VOLUMES)]
+    pages = [index.add(encode_volumes_page(group)) for group in groups]
+    index.flush()
+    return [], tuple(map(index.resolve, pages))

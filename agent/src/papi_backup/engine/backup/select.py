@@ -1,0 +1,147 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Walks, compares and hands out what must be read, in batches (design section 5)."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Callable, Iterable
+
+from papi_backup.engine.backup.content import ReadFile
+from papi_backup.engine.backup.filelist import Content, FileListWriter, Row
+from papi_backup.engine.backup.files import Owners, entry_of, type_of
+from papi_backup.engine.backup.helpers import BatchResult, HelperPool
+from papi_backup.engine.backup.previous import Comparison, PreviousList, PreviousRow
+from papi_backup.engine.backup.walk import Found
+from papi_backup.engine.backup.warnings import Warnings
+from papi_backup.engine.format.entries import ANCESTOR, FILE
+from papi_backup.model.job import Progress
+
+_BATCH_FILES = 256
+_BATCH_BYTES = 16 << 20
+_REPORT_SECONDS = 0.5
+
+
+Report = Callable[[Progress], None]
+
+
+class Selection:
+    """Feeds the file list from the walk, and the helpers with what is new or changed."""
+
+    def __init__(
+        self,
+        pool: HelperPool,
+        files: FileListWriter,
+        previous: PreviousList | None,
+        warnings: Warnings,
+        report: Report,
+    ) -> None:
+        self._pool = pool
+        self._files = files
+        self._previous = previous
+        self._comparison = Comparison(previous) if previous else None
+        self._warnings = warnings
+        self._report = report
+        self._owners = Owners()
+        self._links: dict[tuple[int, int], Content] = {}
+        self._contents: dict[int, list[Content]] = {}
+        self._paths: list[bytes] = []
+        self._batch: list[Content] = []
+        self._batch_bytes = 0
+        self._batches = 0
+        self._found = 0
+        self._told = 0.0
+        self.files_read = 0
+        self.bytes_read = 0
+        self.last_activity = time.monotonic()
+
+    @property
+    def dead_bytes(self) -> int:
+        """Bytes of files of the previous list that are gone."""
+        return self._comparison.dead_bytes if self._comparison else 0
+
+    def run(self, walk: Iterable[Found]) -> None:
+        """Put every file found into the list and hand out all that must be read."""
+        for found in walk:
+            self._found += 1
+            self._add(found)
+        self._submit()
+        if self._comparison is not None:
+            self._comparison.drain()
+
+    def receive(self, result: BatchResult) -> None:
+        """Take a helper's answer."""
+        self.last_activity = time.monotonic()
+        self._files.segments.update(result.sealed)
+        if result.files:
+            for content, file in zip(self._contents.pop(result.batch), result.files, strict=True):
+                self._take(content, file)
+        self._files.pump()
+        if self.last_activity - self._told >= _REPORT_SECONDS:
+            self._told = self.last_activity
+            self._report(Progress(files_done=self.files_read, bytes_done=self.bytes_read))
+
+    def _take(self, content: Content, file: ReadFile) -> None:
+        content.result = file
+        self.files_read += 1
+        self.bytes_read += file.bytes_read
+
+    def _add(self, found: Found) -> None:
+        previous = self._comparison.find(found.path) if self._comparison else None
+        if previous is not None and self._unchanged(previous, found):
+            self._files.add(Row(found.path, previous))
+            return
+        try:
+            entry = entry_of(found.path, found.status, self._owners)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            self._warnings.of_path(found.path, error.strerror or str(error))
+            return
+        if entry is None:
+            return
+        if found.ancestor:
+            entry.flags = (ANCESTOR,)
+        content = self._content(found) if entry.type == FILE else None
+        self._files.add(Row(found.path, previous, entry, content))
+
+    def _unchanged(self, previous: PreviousRow, found: Found) -> bool:
+        if self._comparison is None or self._previous is None or found.ancestor:
+            return False
+        return self._comparison.unchanged(previous, found.status) and not (
+            type_of(found.status.st_mode) == FILE and self._previous.uses_sparse(previous)
+        )
+
+    def _content(self, found: Found) -> Content:
+        status = found.status
+        linked = stat.S_ISREG(status.st_mode) and status.st_nlink > 1
+        if linked and (status.st_dev, status.st_ino) in self._links:
+            return self._links[status.st_dev, status.st_ino]
+        content = Content()
+        if linked:
+            self._links[status.st_dev, status.st_ino] = content
+        if self._paths and self._batch_bytes + status.st_size > _BATCH_BYTES:
+            self._submit()
+        self._paths.append(found.path)
+        self._batch.append(content)
+        self._batch_bytes += status.st_size
+        if len(self._paths) >= _BATCH_FILES:
+            self._submit()
+        return content
+
+    def _submit(self) -> None:
+        if not self._paths:
+            return
+        if not self._batches and self._previous is not None:
+            self._previous.fill(self._pool.index)
+        self._contents[self._batches] = self._batch
+        paths, self._paths, self._batch, self._batch_bytes = self._paths, [], [], 0
+        number, self._batches = self._batches, self._batches + 1
+        self._pool.submit(number, paths, self.receive)
+
+
+def skipped_paths(*directories: str) -> frozenset[bytes]:
+    """Return the agent's own directories, relative to ``/``: never backed up (design section 5)."""
+    return frozenset(os.fsencode(os.path.realpath(path)).lstrip(b"/") for path in directories if path)

@@ -1,0 +1,169 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The depth-first walk over the sources, in the order of the file list (design section 4)."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from papi_backup.engine.backup.excludes import Excludes
+from papi_backup.engine.backup.files import LONGEST_PATH, absolute, open_at
+from papi_backup.engine.format.entries import walk_key
+from papi_backup.model.errors import InvalidParameterError
+
+PSEUDO_FILE_SYSTEMS = frozenset(
+    b"autofs binfmt_misc bpf cgroup cgroup2 configfs debugfs devpts efivarfs fusectl hugetlbfs mqueue nsfs "
+    b"proc pstore rpc_pipefs securityfs selinuxfs sysfs tracefs".split()
+)
+"""File systems of the kernel itself: their mount points are kept, their contents are not."""
+Warn = Callable[[bytes, str], None]
+
+
+@dataclass(slots=True)
+class Found:
+    """One thing on disk; ``ancestor`` marks a directory above the sources."""
+
+    path: bytes
+    status: os.stat_result
+    ancestor: bool = False
+
+
+def normalise_sources(paths: Sequence[bytes]) -> tuple[bytes, ...]:
+    """Return source paths relative to ``/``, sorted, without those inside others.
+
+    Symbolic links above a source are resolved, so that every ancestor in the list is a directory.
+    Raises InvalidParameterError, naming them, for relative paths and for paths that do not exist.
+    """
+    cleaned = set()
+    missing = []
+    for path in paths:
+        if not path.startswith(b"/"):
+            raise InvalidParameterError(f"The path {os.fsdecode(path)!r} is not absolute.", "paths")
+        parent, name = os.path.split(os.path.normpath(path))
+        normal = os.path.join(os.path.realpath(parent), name).lstrip(b"/")
+        if os.path.lexists(absolute(normal)):
+            cleaned.add(normal)
+        else:
+            missing.append(os.fsdecode(path))
+    if missing:
+        raise InvalidParameterError(f"Nothing to back up: {', '.join(missing)} does not exist.", "paths")
+    if not cleaned:
+        raise InvalidParameterError("The backup names no paths.", "paths")
+    kept: list[bytes] = []
+    for path in sorted(cleaned, key=walk_key):
+        if not kept or not (kept[-1] == b"" or path.startswith(kept[-1] + b"/")):
+            kept.append(path)
+    return tuple(kept)
+
+
+def pseudo_mounts(mountinfo: str = "/proc/self/mountinfo") -> frozenset[bytes]:
+    """Return the mount points, relative to ``/``, of the kernel's own file systems."""
+    mounts = set()
+    try:
+        with open(mountinfo, "rb") as lines:
+            for line in lines:
+                fields = line.split()
+                if fields[fields.index(b"-") + 1] in PSEUDO_FILE_SYSTEMS:
+                    point = fields[4].decode("unicode_escape").encode("latin-1")
+                    mounts.add(point.lstrip(b"/"))
+    except FileNotFoundError:
+        return frozenset()
+    return frozenset(mounts)
+
+
+class Walker:
+    """Walks sources; every path comes once, directories before what is in them."""
+
+    def __init__(
+        self, sources: Sequence[bytes], excludes: Excludes, skipped: frozenset[bytes], warn: Warn
+    ) -> None:
+        self._sources = sources
+        self._excludes = excludes
+        self._skipped = skipped
+        self._pseudo = pseudo_mounts()
+        self._warn = warn
+
+    def __iter__(self) -> Iterator[Found]:
+        told: set[bytes] = set()
+        for source in self._sources:
+            for ancestor in _ancestors(source):
+                if ancestor not in told:
+                    told.add(ancestor)
+                    yield Found(ancestor, os.lstat(absolute(ancestor)), ancestor=True)
+            try:
+                status = os.lstat(absolute(source))
+            except OSError as error:
+                self._warn(source, error.strerror or str(error))
+                continue
+            yield Found(source, status)
+            if stat.S_ISDIR(status.st_mode):
+                yield from self._below(source, status, ())
+
+    def _below(
+        self, directory: bytes, status: os.stat_result, above: tuple[tuple[int, int], ...]
+    ) -> Iterator[Found]:
+        """Yield everything below a directory, without recursion in Python's stack."""
+        stack = [(self._children(directory, status, above), above)]
+        while stack:
+            children, above = stack[-1]
+            found = next(children, None)
+            if found is None:
+                stack.pop()
+                continue
+            yield found
+            if stat.S_ISDIR(found.status.st_mode):
+                parents = (*above, _identity(found.status))
+                stack.append((self._children(found.path, found.status, above), parents))
+
+    def _children(
+        self, directory: bytes, status: os.stat_result, above: tuple[tuple[int, int], ...]
+    ) -> Iterator[Found]:
+        if directory in self._pseudo:
+            return
+        if _identity(status) in above:
+            self._warn(directory, "is mounted inside itself; its contents are left out")
+            return
+        try:
+            entries = self._scan(directory)
+        except OSError as error:
+            self._warn(directory, error.strerror or str(error))
+            return
+        prefix = directory + b"/" if directory else b""
+        # A directory's subtree sorts right behind it, so plain order of names is walk order.
+        for name, child in sorted(entries):
+            path = prefix + name
+            if path not in self._skipped and not self._excludes.match(
+                path, directory=stat.S_ISDIR(child.st_mode)
+            ):
+                yield Found(path, child)
+
+    def _scan(self, directory: bytes) -> list[tuple[bytes, os.stat_result]]:
+        found = []
+        long = len(directory) >= LONGEST_PATH - 256
+        place: bytes | int = open_at(directory, os.O_RDONLY | os.O_DIRECTORY) if long else absolute(directory)
+        try:
+            with os.scandir(place) as entries:
+                for entry in entries:
+                    try:
+                        found.append((os.fsencode(entry.name), entry.stat(follow_symlinks=False)))
+                    except FileNotFoundError:
+                        continue
+        finally:
+            if isinstance(place, int):
+                os.close(place)
+        return found
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _ancestors(source: bytes) -> Iterator[bytes]:
+    if source:
+        yield b""
+        for end in range(len(source)):
+            if source[end : end + 1] == b"/":
+                yield source[:end]
