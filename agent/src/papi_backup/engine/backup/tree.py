@@ -14,6 +14,7 @@ from papi_backup.engine.backup.setup import WriterSetup
 from papi_backup.engine.backup.volumes import VolumeWriter
 from papi_backup.engine.format.names import INDEX
 from papi_backup.engine.format.pages import (
+    LARGEST_LEAF,
     NODE_CHILDREN,
     Child,
     ItemChild,
@@ -116,11 +117,14 @@ def build_tree(
 def _groups(children: Iterable[Child]) -> Iterable[tuple[Child, ...]]:
     """Cut where the first path says so, so that an insertion moves no later boundary."""
     group: list[Child] = []
+    names = 0
     for child in children:
-        boundary = zlib.crc32(child.first, 1) % NODE_CHILDREN == 0
-        if group and ((boundary and len(group) >= _LEAST_CHILDREN) or len(group) >= _MOST_CHILDREN):
+        boundary = zlib.crc32(child.first, 1) % NODE_CHILDREN == 0 and len(group) >= _LEAST_CHILDREN
+        full = len(group) >= _MOST_CHILDREN or names + len(child.first) > LARGEST_LEAF
+        if len(group) > 1 and (boundary or full):
             yield tuple(group)
-            group = []
+            group, names = [], 0
         group.append(child)
+        names += len(child.first)
     if group:
         yield tuple(group)
