@@ -1,0 +1,96 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The steps of each target: what is run, where, and which of them ``make quick`` and ``make lint`` have."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+BIN = Path(sys.executable).parent
+TARGETS = ("all", "quick", "lint")
+_WORKERS = os.environ.get("PAPI_TEST_WORKERS", "2")
+_OURS = ("agent/src", "agent/tests", "tests/compare", "tests/realparts", "scripts")
+_TYPED = ("scripts/checks", "scripts/demonstration", "tests/compare/compare_trees.py", "tests/realparts")
+_COLLECTION = ("plugins", "tests/unit")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One command.  ``counts`` tells that it is a run of pytest, which counts its tests in a file."""
+
+    name: str
+    command: tuple[str, ...]
+    targets: tuple[str, ...] = TARGETS
+    directory: str = "."
+    environment: Mapping[str, str] = field(default_factory=dict)
+    counts: bool = False
+
+
+def steps_of(target: str) -> list[Step]:
+    """Return the steps of one target, the quick ones first."""
+    wanted = [*_lint_steps(), *_test_steps(target)]
+    return [step for step in wanted if target in step.targets]
+
+
+def _lint_steps() -> list[Step]:
+    ruff, mypy = str(BIN / "ruff"), str(BIN / "mypy")
+    ours, typed, collection = _present(_OURS), _present(_TYPED), _present(_COLLECTION)
+    return [
+        Step("ruff", (ruff, "check", "-q", *ours)),
+        Step("ruff format", (ruff, "format", "-q", "--check", *ours)),
+        Step("ruff, collection", (ruff, "check", "-q", "--config", ".ci/ruff-collection.toml", *collection)),
+        Step("mypy, agent", (mypy,), directory="agent"),
+        Step("mypy, scripts and tests", (mypy, "--strict", "--config-file", ".ci/mypy.ini", *typed)),
+        Step("yamllint", (str(BIN / "yamllint"), "--strict", "."), targets=("all", "lint")),
+        Step("shellcheck", (str(BIN / "shellcheck"), *_shell_scripts()), targets=("all", "lint")),
+    ]
+
+
+def _test_steps(target: str) -> list[Step]:
+    tests = ("all", "quick")
+    parallel = ("-n", _WORKERS, "--dist", "loadscope")
+    fast = ("-m", "not slow") if target == "quick" else ()
+    return [
+        _pytest("collection", "tests/unit", targets=tests),
+        _pytest("comparer", "tests/compare", targets=("all",)),
+        _pytest("agent", "tests", *parallel, *fast, targets=tests, directory="agent"),
+    ]
+
+
+def _pytest(name: str, *arguments: str, targets: tuple[str, ...], directory: str = ".") -> Step:
+    options = (
+        *("-p", "checks.missing_parts", "-q", "--durations", "5", "--durations-min", "2"),
+        *("-o", "tmp_path_retention_policy=failed", "-o", "tmp_path_retention_count=1"),
+        *("-o", "faulthandler_timeout=600"),
+    )
+    command = (sys.executable, "-m", "pytest", *options, *arguments)
+    scripts = str(Path("scripts").resolve())
+    return Step(f"tests: {name}", command, targets, directory, {"PYTHONPATH": scripts}, counts=True)
+
+
+def _present(paths: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(path for path in paths if Path(path).exists())
+
+
+def _shell_scripts() -> list[str]:
+    """Return the tracked files that a shell runs, by their first line."""
+    listed = subprocess.run(["git", "ls-files", "-z"], capture_output=True, check=False).stdout  # noqa: S607
+    names = [os.fsdecode(name) for name in listed.split(b"\0") if name] or _scripts_without_git()
+    return [name for name in names if _is_shell(Path(name))]
+
+
+def _scripts_without_git() -> list[str]:
+    return [str(path) for place in ("scripts", ".ci") for path in Path(place).iterdir()]
+
+
+def _is_shell(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        first = file.readline(80)
+    return first.startswith(b"#!") and first.strip().endswith((b"bash", b"/sh"))
