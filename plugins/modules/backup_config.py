@@ -377,7 +377,7 @@ def run(task):
         task.result["config"] = make_present(task, current)
     if task.params["test"] and not task.check_mode:
         with task.attempting("use the backup configuration '{0}': its test failed".format(name)):
-            task.client.query("backup-config/test", backup_id=task.result["config"]["backup_id"])
+            task.client.change("backup-config/test", {"backup_id": task.result["config"]["backup_id"]})
 
 
 def main():

@@ -39,8 +39,8 @@ options:
     aliases: [name]
   key_length:
     description:
-      - Length of the key in bits.
-      - A new key gets V(4096) bits unless told otherwise.
+      - Length of the key in bits, a multiple of 64 from V(2048) to V(4096) for an RSA key; V(256) makes an Ed25519 key.
+      - A new key gets V(3072) bits unless told otherwise.
     type: int
   regenerate:
     description:
@@ -77,7 +77,7 @@ EXAMPLES = r"""
 - name: Make a longer key if the present one is shorter
   papi.backup.backup_ssh_id:
     key_name: spare
-    key_length: 8192
+    key_length: 4096
     regenerate: mismatch
 
 - name: Remove an SSH id that no storage uses
@@ -106,14 +106,14 @@ ssh_id:
       description: Its length in bits.
       type: int
       returned: always
-      sample: 4096
+      sample: 3072
 public_key:
   description:
     - The public part, one line for C(authorized_keys).
     - Null in check mode for a key that does not exist yet.
   returned: success and O(state=present)
   type: str
-  sample: ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAACAQDexample root@db1.example.com
+  sample: ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQDexample root@db1.example.com
 error_code:
   description: The agent's error code.
   returned: failure, when the agent refused
@@ -131,7 +131,7 @@ from ansible_collections.papi.backup.plugins.module_utils._argspec import AGENT,
 from ansible_collections.papi.backup.plugins.module_utils._errors import UsageError
 from ansible_collections.papi.backup.plugins.module_utils._module import run_module
 
-DEFAULT_KEY_LENGTH = 4096
+DEFAULT_KEY_LENGTH = 3072
 
 ARGUMENT_SPEC = AGENT + ArgumentSpec(
     {

@@ -58,12 +58,12 @@ ssh_ids:
       description: Its length in bits.
       type: int
       returned: always
-      sample: 4096
+      sample: 3072
     public_key:
       description: The public part, one line for C(authorized_keys).
       type: str
       returned: always
-      sample: ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAACAQDexample root@db1.example.com
+      sample: ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQDexample root@db1.example.com
 """
 
 from ansible_collections.papi.backup.plugins.module_utils import _resources

@@ -339,7 +339,7 @@ def make_present(task, current):
 
 def test(task, storage):
     """Test the storage; a host key that gets pinned by it is a change."""
-    task.client.query("storage/test", storage_name=storage["storage_name"])
+    task.client.change("storage/test", {"storage_name": storage["storage_name"]})
     tested = _resources.storage_named(task.client, storage["storage_name"])
     if tested.get("host_key") != storage.get("host_key"):
         before = task.result["diff"]["before"] if task.result["changed"] else storage

@@ -11,16 +11,16 @@ import pytest
 from ansible_collections.papi.backup.plugins.modules import backup_ssh_id
 from ansible_collections.papi.backup.tests.unit.fake_agent import run
 
-SSH_ID = {"ssh_id_id": 7, "key_name": "vault", "key_length": 4096}
+SSH_ID = {"ssh_id_id": 7, "key_name": "vault", "key_length": 3072}
 PUBLIC = {"pub_key": "ssh-rsa AAAA root@db1"}
 
 
 def test_a_new_ssh_id_is_generated_and_its_public_key_returned(agent):
     agent.answer("ssh-id/list", [], [SSH_ID])
     agent.answer("ssh-id/get-pub", PUBLIC)
-    agent.plan("ssh-id/new", True, None, {"key_name": "vault", "key_length": 4096})
+    agent.plan("ssh-id/new", True, None, {"key_name": "vault", "key_length": 3072})
     result = run(backup_ssh_id, agent, key_name="vault")
-    assert agent.changes() == [("ssh-id/new", {"key_name": "vault", "key_length": 4096})]
+    assert agent.changes() == [("ssh-id/new", {"key_name": "vault", "key_length": 3072})]
     assert result["changed"] is True
     assert result["ssh_id"] == SSH_ID
     assert result["public_key"] == "ssh-rsa AAAA root@db1"
@@ -37,7 +37,7 @@ def test_in_check_mode_a_key_that_does_not_exist_yet_has_no_public_key(agent):
 
 @pytest.mark.parametrize("check_mode", [True, False])
 @pytest.mark.parametrize(
-    "options", [{}, {"key_length": 4096}, {"key_length": 8192, "regenerate": "never"}, {"regenerate": "mismatch"}]
+    "options", [{}, {"key_length": 3072}, {"key_length": 3840, "regenerate": "never"}, {"regenerate": "mismatch"}]
 )
 def test_a_key_that_may_stay_stays_and_is_returned(agent, check_mode, options):
     agent.answer("ssh-id/list", [SSH_ID])
@@ -50,17 +50,17 @@ def test_a_key_that_may_stay_stays_and_is_returned(agent, check_mode, options):
 
 def test_another_length_is_refused_unless_a_policy_says_what_to_do(agent):
     agent.answer("ssh-id/list", [SSH_ID])
-    result = run(backup_ssh_id, agent, key_name="vault", key_length=8192)
+    result = run(backup_ssh_id, agent, key_name="vault", key_length=3840)
     assert result["failed"] is True
-    assert "it has 4096 bits, not 8192. regenerate=mismatch makes a new key" in result["msg"]
+    assert "it has 3072 bits, not 3840. regenerate=mismatch makes a new key" in result["msg"]
 
 
 @pytest.mark.parametrize(
     "options, length",
     [
-        ({"key_length": 8192, "regenerate": "mismatch"}, 8192),
-        ({"regenerate": "always"}, 4096),
-        ({"key_length": 8192, "regenerate": "always"}, 8192),
+        ({"key_length": 3840, "regenerate": "mismatch"}, 3840),
+        ({"regenerate": "always"}, 3072),
+        ({"key_length": 3840, "regenerate": "always"}, 3840),
     ],
 )
 def test_a_regenerated_key_is_validated_before_the_old_one_goes(agent, options, length):
@@ -81,7 +81,7 @@ def test_a_regenerated_key_is_validated_before_the_old_one_goes(agent, options, 
 def test_a_length_the_agent_refuses_costs_no_key(agent):
     agent.answer("ssh-id/list", [SSH_ID])
     agent.plan("ssh-id/del", True, SSH_ID, None)
-    agent.refuse("ssh-id/new", 3005, "key_length must be 2048 to 16384", dry_run=True)
+    agent.refuse("ssh-id/new", 3005, "key_length: RSA keys have 2048 to 4096 bits", dry_run=True)
     result = run(backup_ssh_id, agent, key_name="vault", key_length=12, regenerate="mismatch")
     assert result["error_code"] == 3005
     assert agent.changes() == []
