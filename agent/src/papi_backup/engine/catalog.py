@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from papi_backup.engine.format.names import CATALOG, catalog_prefix, parse_catalog_name, unescape
+from papi_backup.engine.format.names import CATALOG, catalog_prefix, parse_catalog_name, unescape_host
 from papi_backup.engine.storage.protocol import Storage
 from papi_backup.model.catalog import CatalogEntry
 from papi_backup.model.errors import NoSuchEntityError
@@ -33,7 +33,7 @@ def list_host_names(storage: Storage) -> list[str]:
     """
     names = []
     for component in storage.list_children(CATALOG):
-        host_name = unescape(component)
+        host_name = unescape_host(component)
         if host_name is not None and _has_backup(storage, f"{CATALOG}{component}/"):
             names.append(host_name)
     return sorted(names)

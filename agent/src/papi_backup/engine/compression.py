@@ -43,9 +43,20 @@ class SegmentDecompressor:
         self._decompressor = zstandard.ZstdDecompressor()
 
     def decompress(self, frame: Frame) -> bytes | memoryview:
-        """Return the raw bytes.  Raises FormatError if they are not as many as declared."""
+        """Return the raw bytes.  Raises FormatError if they are not as many as declared, or malformed."""
         if frame.codec == STORED:
             return frame.payload
+        try:
+            raw = self._unpack(frame)
+        except zstandard.ZstdError:
+            raise FormatError("its compressed data is malformed") from None
+        if len(raw) != frame.raw_size:
+            raise FormatError("its declared and its real length differ")
+        return raw
+
+    def _unpack(self, frame: Frame) -> bytes:
         if zstandard.frame_content_size(frame.payload) != frame.raw_size:
             raise FormatError("its declared and its real length differ")
-        return self._decompressor.decompress(frame.payload, max_output_size=frame.raw_size)
+        return self._decompressor.decompress(
+            frame.payload, max_output_size=frame.raw_size, allow_extra_data=False
+        )

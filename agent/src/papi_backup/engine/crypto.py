@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 
 from papi_backup.engine.format import FormatError
 from papi_backup.engine.format.header import (
+    CHAIN_KEY_SIZE,
     SCRYPT_P,
     SCRYPT_R,
     ChainHeader,
@@ -24,10 +25,11 @@ from papi_backup.engine.format.header import (
     ScryptSlot,
 )
 from papi_backup.engine.format.segment import BLOCK, IV_SIZE, TAG_SIZE
+from papi_backup.model.errors import InvalidParameterError
 from papi_backup.model.secret import Secret
 
 CHUNK_ID_SIZE = 16
-KEY_SIZE = 32
+KEY_SIZE = CHAIN_KEY_SIZE
 Buffer = bytes | bytearray | memoryview
 
 
@@ -73,7 +75,10 @@ class ChainKeys:
 
 
 def wrap_chain_key(chain_key: bytes, key: Secret, salt: bytes, cost: int) -> ScryptSlot:
-    """Wrap a chain key for the operator's key (its UTF-8 bytes as received)."""
+    """Wrap a chain key for the operator's key (its UTF-8 bytes as received).
+
+    Raises InvalidParameterError for a key without UTF-8 form, as all that takes such a key does.
+    """
     return ScryptSlot(salt, cost, aes_key_wrap(_key_encryption_key(key, salt, cost), chain_key))
 
 
@@ -98,7 +103,14 @@ def clear_chain_key(header: ChainHeader) -> bytes:
 
 def _key_encryption_key(key: Secret, salt: bytes, cost: int) -> bytes:
     scrypt = Scrypt(salt=salt, length=KEY_SIZE, n=cost, r=SCRYPT_R, p=SCRYPT_P)
-    return scrypt.derive(key.reveal().encode("utf-8", "surrogateescape"))
+    return scrypt.derive(_key_bytes(key))
+
+
+def _key_bytes(key: Secret) -> bytes:
+    try:
+        return key.reveal().encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise InvalidParameterError("The key has no UTF-8 form.", "encryption_key") from None
 
 
 def seal(keys: ChainKeys, context: bytes, frame: bytearray, iv: bytes) -> bytes:
@@ -144,5 +156,5 @@ def _tag(keys: ChainKeys, context: bytes, body: Buffer) -> bytes:
 def chain_key_check(chain_key: bytes, key: Secret) -> str:
     """Return what tells, beside a cached chain key, whether ``key`` is the one that wraps it."""
     mac = HMAC(chain_key, SHA256())
-    mac.update(key.reveal().encode("utf-8", "surrogateescape"))
+    mac.update(_key_bytes(key))
     return mac.finalize().hex()

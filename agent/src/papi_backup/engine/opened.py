@@ -16,11 +16,17 @@ from papi_backup.engine.crypto import (
     open_sealed,
     unwrap_chain_key,
 )
-from papi_backup.engine.format import FormatError
-from papi_backup.engine.format.entries import Entry
+from papi_backup.engine.format import FormatError, UnsupportedError
+from papi_backup.engine.format.entries import Entry, walk_key
 from papi_backup.engine.format.header import ChainHeader, parse_header
 from papi_backup.engine.format.leaf import LeafPage
-from papi_backup.engine.format.manifest import LARGEST_BODY, Manifest, decode_body, split_manifest
+from papi_backup.engine.format.manifest import (
+    LARGEST_BODY,
+    LARGEST_MANIFEST,
+    Manifest,
+    decode_body,
+    split_manifest,
+)
 from papi_backup.engine.format.names import (
     CATALOG,
     CONTENT,
@@ -102,6 +108,8 @@ def open_backup(
         )
     if entry.encrypted and not key and not known_chain_keys:
         raise DecryptionKeyMissingError(f"{name} is encrypted; give its encryption_key.")
+    if entry.manifest_size > LARGEST_MANIFEST:
+        raise CorruptedBackupError(f"{name} is larger than a manifest can be.", name)
     data = _get_whole(storage, name, entry.manifest_size)
     try:
         encoded_header, preamble, sealed = split_manifest(data)
@@ -114,6 +122,10 @@ def open_backup(
             open_sealed(keys, context.of_manifest(entry.path, preamble), sealed), LARGEST_BODY
         )
         manifest = decode_body(SegmentDecompressor().decompress(frame))
+        if not manifest.belongs_to(entry):
+            raise FormatError("its contents and its name contradict each other")
+    except UnsupportedError as error:
+        raise CorruptedBackupError(f"{name} cannot be read by this version: {error}.", name) from None
     except FormatError as error:
         raise CorruptedBackupError(f"{name} is damaged: {error}.", name) from None
     return OpenedBackup(entry, header, keys, manifest, bytes(data[-TAG_SIZE:]))
@@ -138,7 +150,7 @@ def _chain_keys(
 
 def _get_whole(storage: Storage, name: str, size: int) -> bytes:
     try:
-        data = storage.get(name)
+        data = storage.get(name, 0, size + 1)
     except ObjectMissingError:
         raise CorruptedBackupError(f"{name} is missing.", name) from None
     if len(data) != size:
@@ -198,6 +210,8 @@ class SegmentReader:
                 raise FormatError(f"the segment at offset {segment.offset} is not the one referred to")
             context = self._context(segment.backup).of(kind, segment.volume, segment.offset)
             frame = parse_frame(open_sealed(self._opened.keys, context, sealed), segment.raw_size)
+            if frame.raw_size != segment.raw_size:
+                raise FormatError(f"the segment at offset {segment.offset} is shorter than it should be")
             return self._decompressor.decompress(frame)
         except FormatError as error:
             raise CorruptedBackupError(f"{name} is damaged: {error}.", name) from None
@@ -234,18 +248,35 @@ class PageReader:
             raise CorruptedBackupError(f"{name} is damaged: {error}.", name) from None
 
     def leaves(self) -> Iterator[tuple[PageRef, LeafPage]]:
-        """Yield every leaf page of the file list in walk order."""
-        if self._opened.manifest.root is not None:
-            yield from self._leaves_below(self._opened.manifest.root, 0)
+        """Yield every leaf page of the file list in walk order.
 
-    def _leaves_below(self, reference: PageRef, depth: int) -> Iterator[tuple[PageRef, LeafPage]]:
+        Raises CorruptedBackupError also when the order is broken: a page met twice would be.
+        """
+        root = self._opened.manifest.root
+        last: bytes | None = None
+        if root is None:
+            return
+        for reference, leaf in self._leaves_below(root, None, 0):
+            if last is not None and walk_key(leaf.paths[0]) <= walk_key(last):
+                raise self._damaged(reference, "holds a page out of order")
+            last = leaf.paths[-1]
+            yield reference, leaf
+
+    def _leaves_below(
+        self, reference: PageRef, told: Child | None, depth: int
+    ) -> Iterator[tuple[PageRef, LeafPage]]:
         page = self.page(reference)
         if isinstance(page, LeafPage):
+            if told is not None and (told.first, told.entries) != (page.paths[0], len(page)):
+                raise self._damaged(reference, "holds another page than the one referred to")
             yield reference, page
         elif isinstance(page, NodePage) and depth < _DEEPEST_TREE:
+            entries = sum(child.entries for child in page.children)
+            if told is not None and (told.first, told.entries) != (page.children[0].first, entries):
+                raise self._damaged(reference, "holds another page than the one referred to")
             self.nodes[page.children] = reference
             for child in page.children:
-                yield from self._leaves_below(child.page, depth + 1)
+                yield from self._leaves_below(child.page, child, depth + 1)
         else:
             raise self._misplaced(reference)
 
@@ -254,28 +285,42 @@ class PageReader:
         if entry.item_pages is None:
             yield from entry.items
         else:
-            yield from self._items_below(entry.item_pages, 0)
+            yield from self._items_below(entry.item_pages, entry.size, 0)
 
-    def _items_below(self, reference: PageRef, depth: int) -> Iterator[Item]:
+    def _items_below(self, reference: PageRef, length: int, depth: int) -> Iterator[Item]:
+        """Yield items of exactly ``length`` bytes in all."""
         page = self.page(reference)
         if not isinstance(page, ItemsPage) or depth > _DEEPEST_TREE:
             raise self._misplaced(reference)
+        pieces = page.children or page.items
+        if sum(piece.length for piece in pieces) != length:
+            raise self._damaged(reference, "holds a content list of another length than the file's")
         yield from page.items
         for child in page.children:
-            yield from self._items_below(child.page, depth + 1)
+            yield from self._items_below(child.page, child.length, depth + 1)
 
     def volumes(self) -> Iterator[Volume]:
-        """Yield every volume the backup needs."""
-        yield from self._opened.manifest.volumes
+        """Yield every volume the backup needs, each once."""
+        inline = self._opened.manifest.volumes
+        yield from inline
+        known = {volume[:3] for volume in inline}
+        last: Volume | None = None
         for reference in self._opened.manifest.volume_pages:
             page = self.page(reference)
             if not isinstance(page, VolumesPage):
                 raise self._misplaced(reference)
-            yield from page.volumes
+            for volume in page.volumes:
+                if volume[:3] in known or (last is not None and volume[:3] <= last[:3]):
+                    raise self._damaged(reference, "names a volume twice or out of order")
+                last = volume
+                yield volume
 
     def _misplaced(self, reference: PageRef) -> CorruptedBackupError:
+        return self._damaged(reference, "holds a page of the wrong kind")
+
+    def _damaged(self, reference: PageRef, problem: str) -> CorruptedBackupError:
         name = self._opened.volume(INDEX, reference.segment)
-        return CorruptedBackupError(f"{name} holds a page of the wrong kind.", name)
+        return CorruptedBackupError(f"{name} {problem}.", name)
 
 
 def missing_volumes(storage: Storage, opened: OpenedBackup, needed: set[Volume]) -> list[tuple[str, str]]:

@@ -12,4 +12,8 @@ class FormatError(ValueError):
     """Bytes from a storage are not what format version 1 allows there; the caller knows the object."""
 
 
+class UnsupportedError(FormatError):
+    """Bytes of a later version, or that need a feature this one does not have: no damage."""
+
+
 FORMAT_VERSION = 1

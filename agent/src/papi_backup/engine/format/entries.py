@@ -17,6 +17,14 @@ ANCESTOR = "ancestor"
 """Flag: a directory above the sources, restored only where it does not exist."""
 CHANGED_WHILE_READ = "changed"
 """Flag: the file changed while it was read, twice."""
+LARGEST_MODE = 0o7777
+LARGEST_OWNER = (1 << 32) - 2
+"""The kernel's own bound: the next number means "leave it as it is"."""
+LARGEST_INODE = (1 << 64) - 1
+LARGEST_DEVICE = (1 << 32) - 1
+LARGEST_TIME = (1 << 63) * 1_000_000_000 - 1
+SMALLEST_TIME = -(1 << 63) * 1_000_000_000
+"""Nanoseconds: as many as the seconds of a 64-bit time have; years after 2262 need more than 63 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,9 @@ class Entry:
     flags: tuple[str, ...] = ()
 
 
+_NO_NAMES = frozenset((b"", b".", b".."))
+
+
 def walk_key(path: bytes) -> bytes:
     """Return a key whose byte order is the depth-first walk's order (``a/b`` before ``a-b``)."""
     return path.replace(b"/", b"\0")
@@ -66,17 +77,42 @@ def to_text(name: bytes) -> str:
 
 
 def to_bytes(text: str) -> bytes:
-    """Undo :func:`to_text`.  Raises FormatError for text it would not have made."""
+    """Undo :func:`to_text`.  Raises FormatError for text with other surrogates than it makes."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         raise FormatError("a name holds characters that no file name can have") from None
 
 
+def paths_to_bytes(texts: list[str]) -> list[bytes]:
+    """Return what :func:`to_bytes` makes of each, at once.  Raises FormatError, also for a zero byte."""
+    if not texts:
+        return []
+    paths = to_bytes("\0".join(texts)).split(b"\0")
+    if len(paths) != len(texts):
+        raise FormatError("a name holds a zero byte")
+    return paths
+
+
+def walk_keys(paths: list[bytes]) -> list[bytes]:
+    """Return what :func:`walk_key` makes of each path, at once."""
+    return [path.replace(b"/", b"\0") for path in paths]
+
+
+def check_name(name: bytes) -> None:
+    """Refuse what cannot be one component of a path.  Raises FormatError."""
+    if name in _NO_NAMES or b"/" in name or b"\0" in name:
+        raise FormatError(f"the name {name!r} is not allowed in a file list")
+
+
+def check_names(names: list[bytes]) -> None:
+    """Do what :func:`check_name` does, for all at once; zero bytes were refused before."""
+    if b"/" in b"".join(names) or not _NO_NAMES.isdisjoint(names):
+        raise FormatError("a name in a file list is empty, '.', '..' or holds a slash")
+
+
 def check_path(path: bytes) -> None:
     """Refuse a path that could leave a restore's target.  Raises FormatError."""
-    if not path:
-        return
-    for component in path.split(b"/"):
-        if component in (b"", b".", b"..") or b"\0" in component:
-            raise FormatError(f"the path {path!r} is not allowed in a file list")
+    if path:
+        for component in path.split(b"/"):
+            check_name(component)

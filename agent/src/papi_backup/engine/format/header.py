@@ -5,13 +5,22 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
-import re
 from dataclasses import dataclass
 from typing import Any
 
-from papi_backup.engine.format import FORMAT_VERSION, FormatError
+from papi_backup.engine.format import FORMAT_VERSION, FormatError, UnsupportedError
+from papi_backup.engine.format.checked import (
+    array,
+    binary,
+    identifier,
+    load_object,
+    mapping,
+    number,
+    shown,
+    text,
+    texts,
+)
 from papi_backup.engine.format.segment import MEBIBYTE, segment_cap
 
 SUITE_ENCRYPTED = "aes-256-cbc+hmac-sha-256"
@@ -22,6 +31,11 @@ SUPPORTED_FEATURES: frozenset[str] = frozenset()
 SCRYPT_R, SCRYPT_P = 8, 1
 SCRYPT_LEAST, SCRYPT_MOST = 1 << 10, 1 << 18
 LARGEST_HEADER = 64 * 1024
+MOST_SLOTS = 64
+MOST_SCRYPT_SLOTS = 4
+"""Each costs a derivation before anything is authenticated: more would be a denial of service."""
+LARGEST_FILE_SIZE = 1 << 50
+CHAIN_KEY_SIZE, WRAPPED_SIZE, SALT_SIZE = 32, 40, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +56,13 @@ class ClearSlot:
 
 @dataclass(frozen=True, slots=True)
 class Chunker:
-    """FastCDC parameters in bytes; the seed is derived from the chain key."""
+    """FastCDC parameters in bytes, 0 for another algorithm; the seed is derived from the chain key."""
 
     minimum: int
     average: int
     maximum: int
     normalization: int = 1
+    algorithm: str = CHUNKER_FASTCDC
 
 
 Slot = ScryptSlot | ClearSlot
@@ -63,6 +78,17 @@ class ChainHeader:
     chunker: Chunker
     slots: tuple[Slot, ...]
     encoded: bytes
+    chunk_id: str = CHUNK_ID_BLAKE3
+    required_to_extend: tuple[str, ...] = ()
+
+    @property
+    def extendable(self) -> bool:
+        """Whether this version may add to the chain or delete from it; reading needs less."""
+        return (
+            self.chunk_id == CHUNK_ID_BLAKE3
+            and self.chunker.algorithm == CHUNKER_FASTCDC
+            and SUPPORTED_FEATURES.issuperset(self.required_to_extend)
+        )
 
     @property
     def encrypted(self) -> bool:
@@ -83,6 +109,7 @@ def build_header(
         "format": FORMAT_VERSION,
         "suite": suite,
         "required": [],
+        "required_to_extend": [],
         "chain": chain,
         "file_size": file_size,
         "chunk_id": CHUNK_ID_BLAKE3,
@@ -101,36 +128,31 @@ def build_header(
 
 def parse_header(encoded: bytes) -> ChainHeader:
     """Parse a header that nothing has authenticated yet.  Raises FormatError on anything unexpected."""
-    document = _object(_load(encoded), "header")
-    if document.get("format") != FORMAT_VERSION:
-        raise FormatError("its format version is not 1")
-    unknown = [
-        feature
-        for feature in _list(document.get("required"), "required")
-        if feature not in SUPPORTED_FEATURES
-    ]
-    if unknown:
-        raise FormatError(f"it needs features this version does not have: {unknown!r}")
-    suite = document.get("suite")
+    document = load_object(encoded, "its header")
+    if number(document.get("format"), "its format version") != FORMAT_VERSION:
+        raise UnsupportedError("its format version is not 1")
+    check_features(document.get("required"))
+    suite = text(document.get("suite"), "its cipher suite")
     if suite not in (SUITE_ENCRYPTED, SUITE_RAW):
-        raise FormatError(f"its cipher suite {suite!r} is unknown")
-    chain = document.get("chain")
-    if not isinstance(chain, str) or not re.fullmatch("[0-9a-f]{16}", chain, re.ASCII):
-        raise FormatError("its chain id is malformed")
-    file_size = _integer(document.get("file_size"), "file_size", MEBIBYTE, 1 << 50)
-    slots = tuple(
-        slot for slot in map(_parse_slot, _list(document.get("slots"), "slots")) if slot is not None
-    )
+        raise UnsupportedError(f"its cipher suite {shown(suite)} is unknown")
+    file_size = number(document.get("file_size"), "its file_size", MEBIBYTE, LARGEST_FILE_SIZE)
     return ChainHeader(
-        suite, chain, file_size, _parse_chunker(document.get("chunker"), file_size), slots, encoded
+        suite=suite,
+        chain=identifier(document.get("chain"), "its chain"),
+        file_size=file_size,
+        chunker=_parse_chunker(document.get("chunker"), file_size),
+        slots=_parse_slots(document.get("slots"), encrypted=suite == SUITE_ENCRYPTED),
+        encoded=encoded,
+        chunk_id=text(document.get("chunk_id"), "its chunk_id"),
+        required_to_extend=tuple(texts(document.get("required_to_extend"), "its required_to_extend")),
     )
 
 
-def _load(encoded: bytes) -> Any:
-    try:
-        return json.loads(encoded.decode("ascii"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
-        raise FormatError("its header is not JSON") from None
+def check_features(required: Any) -> None:
+    """Refuse features that this version does not have.  Raises UnsupportedError, FormatError."""
+    unknown = [feature for feature in texts(required, "required") if feature not in SUPPORTED_FEATURES]
+    if unknown:
+        raise UnsupportedError(f"it needs features this version does not have: {shown(unknown)}")
 
 
 def _encode_slot(slot: Slot) -> dict[str, Any]:
@@ -146,54 +168,42 @@ def _encode_slot(slot: Slot) -> dict[str, Any]:
     }
 
 
+def _parse_slots(value: Any, *, encrypted: bool) -> tuple[Slot, ...]:
+    parsed = map(_parse_slot, array(value, "its slots", 1, MOST_SLOTS))
+    slots = tuple(slot for slot in parsed if slot is not None)
+    clear = sum(isinstance(slot, ClearSlot) for slot in slots)
+    if clear != (0 if encrypted else 1) or (clear and len(slots) > 1):
+        raise FormatError("its slots and its cipher suite contradict each other")
+    if len(slots) - clear > MOST_SCRYPT_SLOTS:
+        raise FormatError(f"it has more than {MOST_SCRYPT_SLOTS} scrypt slots")
+    return slots
+
+
 def _parse_slot(value: Any) -> Slot | None:
-    slot = _object(value, "slot")
-    if slot.get("type") == "clear":
-        return ClearSlot(key=_binary(slot.get("key"), "slot key", 32))
-    if slot.get("type") != "scrypt":
+    slot = mapping(value, "a slot")
+    kind = text(slot.get("type"), "a slot's type")
+    if kind == "clear":
+        return ClearSlot(key=binary(slot.get("key"), "a slot's key", CHAIN_KEY_SIZE))
+    if kind != "scrypt":
         return None
-    cost = _integer(slot.get("n"), "scrypt n", SCRYPT_LEAST, SCRYPT_MOST)
-    if cost & (cost - 1) or slot.get("r") != SCRYPT_R or slot.get("p") != SCRYPT_P:
-        raise FormatError("its scrypt parameters are outside the allowed ones")
+    cost = number(slot.get("n"), "scrypt n", SCRYPT_LEAST, SCRYPT_MOST)
+    number(slot.get("r"), "scrypt r", SCRYPT_R, SCRYPT_R)
+    number(slot.get("p"), "scrypt p", SCRYPT_P, SCRYPT_P)
+    if cost & (cost - 1):
+        raise FormatError("its scrypt n is no power of two")
     return ScryptSlot(
-        salt=_binary(slot.get("salt"), "scrypt salt", 16),
+        salt=binary(slot.get("salt"), "a slot's salt", SALT_SIZE),
         cost=cost,
-        wrapped=_binary(slot.get("key"), "slot key", 40),
+        wrapped=binary(slot.get("key"), "a slot's key", WRAPPED_SIZE),
     )
 
 
 def _parse_chunker(value: Any, file_size: int) -> Chunker:
-    chunker = _object(value, "chunker")
-    cap = segment_cap(file_size)
-    maximum = _integer(chunker.get("maximum"), "chunker maximum", 1024, cap)
-    average = _integer(chunker.get("average"), "chunker average", 256, maximum)
-    minimum = _integer(chunker.get("minimum"), "chunker minimum", 64, average)
-    return Chunker(minimum, average, maximum, _integer(chunker.get("normalization"), "normalization", 0, 3))
-
-
-def _object(value: Any, what: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise FormatError(f"its {what} is malformed")
-    return value
-
-
-def _list(value: Any, what: str) -> list[Any]:
-    if not isinstance(value, list) or len(value) > 64:
-        raise FormatError(f"its {what} list is malformed")
-    return value
-
-
-def _integer(value: Any, what: str, least: int, most: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise FormatError(f"its {what} is outside {least}..{most}")
-    return value
-
-
-def _binary(value: Any, what: str, size: int) -> bytes:
-    try:
-        raw = base64.b64decode(value, validate=True) if isinstance(value, str) else b""
-    except binascii.Error:
-        raw = b""
-    if len(raw) != size:
-        raise FormatError(f"its {what} is malformed")
-    return raw
+    chunker = mapping(value, "its chunker")
+    algorithm = text(chunker.get("algorithm"), "its chunker")
+    if algorithm != CHUNKER_FASTCDC:
+        return Chunker(0, 0, 0, 0, algorithm)
+    maximum = number(chunker.get("maximum"), "chunker maximum", 1024, segment_cap(file_size))
+    average = number(chunker.get("average"), "chunker average", 256, maximum)
+    minimum = number(chunker.get("minimum"), "chunker minimum", 64, average)
+    return Chunker(minimum, average, maximum, number(chunker.get("normalization"), "normalization", 0, 3))

@@ -7,34 +7,59 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from operator import add, attrgetter, gt, lt, sub
 from typing import Any
 
 from papi_backup.engine.format import FormatError
+from papi_backup.engine.format.checked import (
+    array,
+    binary,
+    mapping,
+    number,
+    numbers,
+    text,
+    texts,
+)
 from papi_backup.engine.format.entries import (
+    BLOCK,
+    CHARACTER,
+    DIRECTORY,
+    FILE,
+    LARGEST_DEVICE,
+    LARGEST_INODE,
+    LARGEST_MODE,
+    LARGEST_OWNER,
+    LARGEST_TIME,
     MOST_ITEMS,
+    SMALLEST_TIME,
+    SYMLINK,
     TYPES,
     Entry,
     Owner,
+    check_names,
     check_path,
+    paths_to_bytes,
     to_bytes,
     to_text,
+    walk_keys,
 )
 from papi_backup.engine.format.references import (
-    ID,
     Item,
     SegmentRef,
     SegmentTable,
-    VolumeRange,
-    check_index,
-    check_number,
     decode_page_ref,
     decode_segments,
+    decode_volume_range,
     encode_page_refs,
 )
 
 ID_SIZE = 16
 HOLE = -1
 _ZERO_ID = bytes(ID_SIZE)
+_MAPS = ("lists", "x", "l", "h", "r", "fl")
+_LONGEST_GROUP = 64
+_LENGTH = attrgetter("length")
 
 
 def encode_leaf(entries: Sequence[Entry]) -> bytes:
@@ -45,7 +70,7 @@ def encode_leaf(entries: Sequence[Entry]) -> bytes:
     columns: dict[str, list[Any]] = {key: [] for key in ("d", "n", "m", "o", "mt", "ct", "in", "s", "c")}
     items: list[Item] = []
     sparse: dict[str, dict[str, Any]] = {key: {} for key in ("lists", "x", "l", "h", "r", "fl")}
-    for number, entry in enumerate(entries):
+    for row, entry in enumerate(entries):
         directory, _slash, name = entry.path.rpartition(b"/")
         columns["d"].append(directories.setdefault(directory, len(directories)))
         columns["n"].append(to_text(name))
@@ -57,7 +82,7 @@ def encode_leaf(entries: Sequence[Entry]) -> bytes:
         columns["s"].append(entry.size)
         columns["c"].append(len(entry.items))
         items.extend(entry.items)
-        _encode_rare(entry, str(number), table, sparse)
+        _encode_rare(entry, str(row), table, sparse)
     document: dict[str, Any] = {"k": "leaf", "t": "".join(entry.type for entry in entries)}
     document.update(columns)
     document["dirs"] = [to_text(directory) for directory in directories]
@@ -68,24 +93,24 @@ def encode_leaf(entries: Sequence[Entry]) -> bytes:
     return json.dumps(document, separators=(",", ":")).encode()
 
 
-def _encode_rare(entry: Entry, number: str, table: SegmentTable, sparse: dict[str, dict[str, Any]]) -> None:
+def _encode_rare(entry: Entry, row: str, table: SegmentTable, sparse: dict[str, dict[str, Any]]) -> None:
     if entry.item_pages is not None:
-        sparse["lists"][number] = [
+        sparse["lists"][row] = [
             encode_page_refs(table, (entry.item_pages,))[0],
             [list(volumes) for volumes in entry.item_volumes],
         ]
     if entry.xattrs:
-        sparse["x"][number] = {
+        sparse["x"][row] = {
             to_text(name): base64.b64encode(value).decode() for name, value in sorted(entry.xattrs.items())
         }
     if entry.link_target:
-        sparse["l"][number] = to_text(entry.link_target)
+        sparse["l"][row] = to_text(entry.link_target)
     if entry.link_group:
-        sparse["h"][number] = entry.link_group
+        sparse["h"][row] = entry.link_group
     if entry.device is not None:
-        sparse["r"][number] = list(entry.device)
+        sparse["r"][row] = list(entry.device)
     if entry.flags:
-        sparse["fl"][number] = list(entry.flags)
+        sparse["fl"][row] = list(entry.flags)
 
 
 def encode_items(items: Sequence[Item], table: SegmentTable) -> dict[str, Any]:
@@ -102,36 +127,47 @@ def encode_items(items: Sequence[Item], table: SegmentTable) -> dict[str, Any]:
 
 
 def decode_items(document: dict[str, Any], segments: list[SegmentRef]) -> list[Item]:
-    """Return the items of a page.  Raises FormatError."""
-    ids = base64.b64decode(document["ids"])
-    indexes, offsets, lengths = document["sg"], document["of"], document["ln"]
+    """Return the items of a page, each of at least one byte.  Raises FormatError."""
+    indexes = numbers(document.get("sg"), "an item column", HOLE, len(segments) - 1)
+    offsets = numbers(document.get("of"), "an item column")
+    lengths = numbers(document.get("ln"), "an item column", 1)
+    ids = binary(document.get("ids"), "chunk ids")
     if not len(indexes) == len(offsets) == len(lengths):
         raise FormatError("item columns differ in length")
-    items = []
-    position = 0
-    for index, offset, length in zip(indexes, offsets, lengths, strict=True):
-        check_number(offset, "content item")
-        check_number(length, "content item")
-        if index == HOLE:
-            items.append(Item(None, 0, length, _ZERO_ID))
-            continue
-        segment = segments[check_index(index, len(segments))]
-        if offset + length > segment.raw_size:
-            raise FormatError("a content item reaches beyond its segment")
-        items.append(Item(segment, offset, length, ids[position : position + ID_SIZE]))
-        position += ID_SIZE
-    if position != len(ids):
+    holes = indexes.count(HOLE)
+    if len(ids) != (len(indexes) - holes) * ID_SIZE:
         raise FormatError("chunk ids and content items differ in number")
+    places = [segments[index] for index in indexes if index != HOLE]
+    sizes = [segment.raw_size for segment in places]
+    chunk_ids = [ids[start : start + ID_SIZE] for start in range(0, len(ids), ID_SIZE)]
+    if not holes:
+        if any(map(gt, map(add, offsets, lengths), sizes)):
+            raise FormatError("a content item reaches beyond its segment")
+        return list(map(Item, places, offsets, lengths, chunk_ids))
+    stored = zip(places, sizes, chunk_ids, strict=True)
+    items = []
+    for index, offset, length in zip(indexes, offsets, lengths, strict=True):
+        segment, size, chunk_id = (None, length, _ZERO_ID) if index == HOLE else next(stored)
+        if offset + length > size:
+            raise FormatError("a content item reaches beyond its segment")
+        items.append(Item(segment, offset, length, chunk_id))
     return items
 
 
 class LeafPage:
-    """A decoded leaf page: columns for comparing, :meth:`entry` for everything about one row."""
+    """A decoded leaf page: columns for comparing, :meth:`entry` for everything about one row.
+
+    Paths, columns and tables are checked when it is made, the rest of a row by :meth:`entry` and
+    content items by :meth:`items`; both raise FormatError.
+    """
 
     __slots__ = (
+        "_counts",
         "_document",
         "_item_starts",
         "_items",
+        "_maps",
+        "_owner_rows",
         "_owners",
         "ctimes",
         "inodes",
@@ -145,22 +181,21 @@ class LeafPage:
 
     def __init__(self, document: dict[str, Any]) -> None:
         self._document = document
-        self.types: str = document["t"]
-        self.paths = _decode_paths(document)
-        self.modes: list[int] = document["m"]
-        self.mtimes: list[int] = document["mt"]
-        self.ctimes: list[int] = document["ct"]
-        self.inodes: list[int] = document["in"]
-        self.sizes: list[int] = document["s"]
-        rows = len(self.types)
-        for key in ("d", "n", "m", "o", "mt", "ct", "in", "s", "c"):
-            if len(document[key]) != rows:
-                raise FormatError(f"column {key!r} has another length than the page")
-        if not TYPES.issuperset(self.types):
-            raise FormatError("an entry has an unknown type")
+        self.types = text(document.get("t"), "the types")
+        if not self.types or not TYPES.issuperset(self.types):
+            raise FormatError("an entry has an unknown type, or there is none")
+        self.modes = self._column("m", 0, LARGEST_MODE)
+        self.mtimes = self._column("mt", SMALLEST_TIME, LARGEST_TIME)
+        self.ctimes = self._column("ct", SMALLEST_TIME, LARGEST_TIME)
+        self.inodes = self._column("in", 0, LARGEST_INODE)
+        self.sizes = self._column("s")
+        self._counts = self._column("c", 0, MOST_ITEMS)
+        self._owners = [_owner(row) for row in array(document.get("owners"), "the owners")]
+        self._owner_rows = self._column("o", 0, len(self._owners) - 1)
+        self.paths = self._decode_paths()
         self.segments = decode_segments(document)
-        self._owners = [Owner(*row) for row in document["owners"]]
-        self._items: list[Item] | None = None
+        self._maps = {key: self._rare(key) for key in _MAPS if key in document}
+        self._items: list[Item] = []
         self._item_starts: list[int] = []
 
     def __len__(self) -> int:
@@ -168,86 +203,142 @@ class LeafPage:
 
     def owner(self, row: int) -> Owner:
         """Return a row's owner."""
-        return self._owners[check_index(self._document["o"][row], len(self._owners))]
+        return self._owners[self._owner_rows[row]]
 
     def items(self, row: int) -> list[Item]:
         """Return a row's own content items (empty when they are in item pages)."""
-        if self._items is None:
-            self._items = decode_items(self._document, self.segments)
-            start = 0
-            for count in self._document["c"]:
-                if not 0 <= count <= MOST_ITEMS:
-                    raise FormatError("an entry has an impossible number of content items")
-                self._item_starts.append(start)
-                start += count
-            self._item_starts.append(start)
-            if start != len(self._items):
-                raise FormatError("entries and content items differ in number")
+        if not self._item_starts:
+            self._decode_items()
         return self._items[self._item_starts[row] : self._item_starts[row + 1]]
 
     def rare(self, key: str, row: int) -> Any:
-        """Return a row's value in one of the sparse maps, None if it has none."""
-        rows = self._document.get(key)
+        """Return a row's value in one of the sparse maps, unchecked; None if it has none."""
+        rows = self._maps.get(key)
         return rows.get(str(row)) if rows else None
 
     def rows_with_item_pages(self) -> list[int]:
         """Return the rows whose content list is in item pages."""
-        return [int(row) for row in self._document.get("lists", ())]
+        return [int(row) for row in self._maps.get("lists", ())]
 
     def xattrs(self, row: int) -> dict[bytes, bytes]:
         """Return a row's extended attributes."""
         found = self.rare("x", row)
-        return {to_bytes(name): base64.b64decode(value) for name, value in found.items()} if found else {}
+        if found is None:
+            return {}
+        attributes = {}
+        for name, value in mapping(found, "extended attributes").items():
+            attributes[_no_nul(to_bytes(name), "an attribute's name")] = binary(value, "an attribute")
+        return attributes
 
     def entry(self, row: int) -> Entry:
         """Return one row as an :class:`Entry`."""
         lists, device, target = self.rare("lists", row), self.rare("r", row), self.rare("l", row)
-        return Entry(
+        entry = Entry(
             path=self.paths[row],
             type=self.types[row],
-            mode=check_number(self.modes[row], "mode") & 0o7777,
+            mode=self.modes[row],
             owner=self.owner(row),
             mtime_ns=self.mtimes[row],
             ctime_ns=self.ctimes[row],
             inode=self.inodes[row],
-            size=check_number(self.sizes[row], "size"),
+            size=self.sizes[row],
             items=self.items(row),
-            item_pages=decode_page_ref(lists[0], self.segments) if lists else None,
-            item_volumes=tuple(map(_volume_range, lists[1])) if lists else (),
-            link_target=to_bytes(target) if target is not None else b"",
-            link_group=self.rare("h", row) or "",
-            device=(device[0], device[1]) if device else None,
-            xattrs=self.xattrs(row),
-            flags=tuple(self.rare("fl", row) or ()),
         )
+        if not self._maps:
+            _check_kind(entry)
+            return entry
+        if lists is not None:
+            page, volumes = array(lists, "item pages", 2, 2)
+            entry.item_pages = decode_page_ref(page, self.segments)
+            entry.item_volumes = tuple(map(decode_volume_range, array(volumes, "volume ranges")))
+        if target is not None:
+            entry.link_target = _no_nul(to_bytes(text(target, "a link's target")), "a link's target")
+        if device is not None:
+            major, minor = numbers(array(device, "a device", 2, 2), "a device", 0, LARGEST_DEVICE)
+            entry.device = (major, minor)
+        entry.link_group = text(self.rare("h", row) or "", "a link group")
+        entry.xattrs = self.xattrs(row)
+        entry.flags = tuple(texts(self.rare("fl", row) or [], "flags"))
+        _check_kind(entry)
+        return entry
 
     def entries(self) -> Iterator[Entry]:
         """Yield every row."""
         return map(self.entry, range(len(self)))
 
+    def _column(self, key: str, least: int = 0, most: int = (1 << 63) - 1) -> list[int]:
+        column = numbers(self._document.get(key), f"column {key!r}", least, most)
+        if len(column) != len(self.types):
+            raise FormatError(f"column {key!r} has another length than the page")
+        return column
 
-def _volume_range(row: Any) -> VolumeRange:
-    kind, backup, first, last = row
-    if kind not in ("i", "d") or not isinstance(backup, str) or not ID.fullmatch(backup):
-        raise FormatError("a volume range is malformed")
-    return VolumeRange(kind, backup, check_number(first, "volume range"), check_number(last, "volume range"))
+    def _rare(self, key: str) -> dict[str, Any]:
+        rows = mapping(self._document[key], f"the map {key!r}")
+        if not set(map(str, range(len(self)))).issuperset(rows):
+            raise FormatError(f"the map {key!r} names a row that does not exist")
+        return rows
+
+    def _decode_paths(self) -> list[bytes]:
+        """Return the paths.  Raises FormatError unless they are safe and in strict walk order."""
+        directories = paths_to_bytes(texts(self._document.get("dirs"), "the directories"))
+        for directory in directories:
+            check_path(directory)
+        prefixes = [directory + b"/" if directory else b"" for directory in directories]
+        places = self._column("d", 0, len(prefixes) - 1)
+        names = paths_to_bytes(texts(self._document.get("n"), "the names"))
+        if len(names) != len(places):
+            raise FormatError("column 'n' has another length than the page")
+        # The root itself has neither directory nor name; being the least of all, it can only be first.
+        root = 1 if not names[0] and not prefixes[places[0]] else 0
+        check_names(names[root:])
+        paths = [prefixes[place] + name for place, name in zip(places, names, strict=True)]
+        keys = walk_keys(paths)
+        if not all(map(lt, keys, keys[1:])):
+            raise FormatError("entries are not in walk order")
+        return paths
+
+    def _decode_items(self) -> None:
+        items = decode_items(self._document, self.segments)
+        starts = [0, *accumulate(self._counts)]
+        if starts[-1] != len(items):
+            raise FormatError("entries and content items differ in number")
+        before = [0, *accumulate(map(_LENGTH, items))]
+        bounds = [before[start] for start in starts]
+        sizes = list(map(sub, bounds[1:], bounds))
+        for row in self.rows_with_item_pages():
+            if self._counts[row]:
+                raise FormatError("a content list is both here and in item pages")
+            sizes[row] = self.sizes[row]
+        if sizes != self.sizes:
+            raise FormatError("a file's size and its content items differ")
+        self._items, self._item_starts = items, starts
 
 
-def _decode_paths(document: dict[str, Any]) -> list[bytes]:
-    directories = [to_bytes(directory) for directory in document["dirs"]]
-    for directory in directories:
-        check_path(directory)
-    prefixes = [directory + b"/" if directory else b"" for directory in directories]
-    names = [to_bytes(name) for name in document["n"]]
-    paths = []
-    for index, name in zip(document["d"], names, strict=True):
-        if not name or b"/" in name or b"\0" in name or name in (b".", b".."):
-            _check_root(directories[check_index(index, len(prefixes))], name)
-        paths.append(prefixes[check_index(index, len(prefixes))] + name)
-    return paths
+def _owner(row: Any) -> Owner:
+    uid, gid, user, group = array(row, "an owner", 4, 4)
+    return Owner(
+        number(uid, "an owner", 0, LARGEST_OWNER),
+        number(gid, "an owner", 0, LARGEST_OWNER),
+        text(user, "an owner's name"),
+        text(group, "a group's name"),
+    )
 
 
-def _check_root(directory: bytes, name: bytes) -> None:
-    """Allow the one nameless entry, ``/`` itself.  Raises FormatError."""
-    if name or directory:
-        raise FormatError(f"the name {name!r} is not allowed in a file list")
+def _no_nul(name: bytes, what: str) -> bytes:
+    if not name or b"\0" in name:
+        raise FormatError(f"{what} is empty or holds a zero byte")
+    return name
+
+
+def _check_kind(entry: Entry) -> None:
+    """Refuse what contradicts an entry's type.  Raises FormatError."""
+    kind = entry.type
+    contradiction = (
+        bool(entry.link_target) != (kind == SYMLINK)
+        or (entry.device is not None) != (kind in (CHARACTER, BLOCK))
+        or (kind != FILE and (entry.size or entry.items or entry.item_pages is not None))
+        or (kind == DIRECTORY and entry.link_group)
+        or len(entry.link_group) > _LONGEST_GROUP
+    )
+    if contradiction:
+        raise FormatError(f"{entry.path!r} has members that its type cannot have, or lacks one")

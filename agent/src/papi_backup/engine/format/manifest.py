@@ -5,27 +5,48 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 from dataclasses import dataclass, field
 from typing import Any
 
-from papi_backup.engine.format import FORMAT_VERSION, FormatError
-from papi_backup.engine.format.entries import to_bytes, to_text
-from papi_backup.engine.format.header import LARGEST_HEADER
+from papi_backup.engine.format import FORMAT_VERSION, FormatError, UnsupportedError
+from papi_backup.engine.format.checked import (
+    array,
+    identifier,
+    load_object,
+    mapping,
+    number,
+    text,
+    texts,
+)
+from papi_backup.engine.format.entries import LARGEST_TIME, SMALLEST_TIME, to_bytes, to_text
+from papi_backup.engine.format.header import LARGEST_HEADER, check_features
 from papi_backup.engine.format.pages import Volume, decode_volumes, encode_volumes
 from papi_backup.engine.format.references import (
     PageRef,
+    SegmentRef,
     SegmentTable,
     decode_page_ref,
     decode_segments,
     encode_page_refs,
 )
+from papi_backup.engine.format.segment import BLOCK, IV_SIZE, TAG_SIZE
+from papi_backup.model.catalog import CatalogEntry
+from papi_backup.model.errors import InvalidParameterError
 from papi_backup.model.schedule import BackupType
 
 MAGIC = b"PAPIBKP1"
 _LENGTH = struct.Struct(">I")
-LARGEST_BODY = 64 << 20
+LARGEST_BODY = 8 << 20
 """Cap on a manifest body's raw size, checked before decompressing."""
+LARGEST_MANIFEST = (
+    len(MAGIC) + _LENGTH.size + LARGEST_HEADER + IV_SIZE + BLOCK + LARGEST_BODY + LARGEST_BODY // 8 + TAG_SIZE
+)
+"""Cap on a manifest's stored size, checked before fetching."""
+_TAG = re.compile("[0-9a-f]{64}", re.ASCII)
+DATE = "%Y-%m-%dT%H:%M:%SZ"
+"""How a manifest tells its date, in UTC."""
 INLINE_VOLUMES = 20_000
 """A longer volume table goes to volume pages, all but the volumes that hold those pages."""
 
@@ -72,6 +93,17 @@ class Manifest:
     parent: Parent | None = None
     totals: Totals = field(default=Totals())
     agent_version: str = ""
+    required: tuple[str, ...] = ()
+
+    def belongs_to(self, entry: CatalogEntry) -> bool:
+        """Return whether the body says the same as the manifest's own name."""
+        return (
+            self.host_name.lower() == entry.host_name
+            and self.backup_name == entry.backup_name
+            and self.backup_type == entry.backup_type
+            and self.date == entry.date.strftime(DATE)
+            and (self.chain, self.backup, self.instance) == (entry.chain, entry.backup, entry.instance)
+        )
 
 
 def preamble(header: bytes) -> bytes:
@@ -91,10 +123,11 @@ def split_manifest(data: bytes) -> tuple[bytes, bytes, memoryview]:
 
 
 def encode_body(manifest: Manifest) -> bytes:
-    """Return the JSON body of a manifest."""
+    """Return the JSON body of a manifest.  Raises InvalidParameterError if its texts are too long."""
     table = SegmentTable()
     document: dict[str, Any] = {
         "format": FORMAT_VERSION,
+        "required": list(manifest.required),
         "host": manifest.host_name,
         "name": manifest.backup_name,
         "type": manifest.backup_type,
@@ -114,33 +147,64 @@ def encode_body(manifest: Manifest) -> bytes:
         "agent": manifest.agent_version,
     }
     document.update(table.encode())
-    return json.dumps(document, separators=(",", ":")).encode()
+    body = json.dumps(document, separators=(",", ":")).encode()
+    if len(body) > LARGEST_BODY:
+        raise InvalidParameterError(
+            "The paths and excludes are too long for a manifest.", "excludes"
+        )
+    return body
 
 
 def decode_body(raw: bytes | bytearray | memoryview) -> Manifest:
     """Parse an authenticated body.  Members it does not know are ignored.  Raises FormatError."""
-    document = json.loads(bytes(raw))
-    if document["format"] != FORMAT_VERSION:
-        raise FormatError("its body is of another format version")
+    document = load_object(raw, "its body")
+    if number(document.get("format"), "its format version") != FORMAT_VERSION:
+        raise UnsupportedError("its body is of another format version")
+    check_features(document.get("required"))
     segments = decode_segments(document)
-    parent = document["parent"]
-    totals = document["totals"]
+    pages = array(document.get("volume_pages"), "its volume pages")
     return Manifest(
-        host_name=document["host"],
-        backup_name=document["name"],
-        backup_type=document["type"],
-        date=document["date"],
-        chain=document["chain"],
-        backup=document["backup"],
-        instance=document["instance"],
-        sequence=document["sequence"],
-        scan_started_ns=document["scan_started"],
-        paths=tuple(map(to_bytes, document["paths"])),
-        excludes=tuple(map(to_bytes, document["excludes"])),
-        root=decode_page_ref(document["root"], segments) if document["root"] else None,
-        volumes=decode_volumes(document["volumes"]),
-        volume_pages=tuple(decode_page_ref(row, segments) for row in document["volume_pages"]),
-        parent=Parent(parent[0], bytes.fromhex(parent[1])) if parent else None,
-        totals=Totals(**{name: totals.get(name, 0) for name in Totals.__slots__}),
-        agent_version=document["agent"],
+        host_name=text(document.get("host"), "its host"),
+        backup_name=text(document.get("name"), "its name"),
+        backup_type=_backup_type(document.get("type")),
+        date=text(document.get("date"), "its date"),
+        chain=identifier(document.get("chain"), "its chain"),
+        backup=identifier(document.get("backup"), "its backup"),
+        instance=identifier(document.get("instance"), "its instance"),
+        sequence=number(document.get("sequence"), "its sequence"),
+        scan_started_ns=number(document.get("scan_started"), "its start", SMALLEST_TIME, LARGEST_TIME),
+        paths=tuple(map(to_bytes, texts(document.get("paths"), "its paths"))),
+        excludes=tuple(map(to_bytes, texts(document.get("excludes"), "its excludes"))),
+        root=_optional_page(document.get("root"), segments),
+        volumes=decode_volumes(document.get("volumes")),
+        volume_pages=tuple(decode_page_ref(row, segments) for row in pages),
+        parent=_parent(document.get("parent")),
+        totals=_totals(document.get("totals")),
+        agent_version=text(document.get("agent"), "its agent version"),
+        required=tuple(document["required"]),
     )
+
+
+def _backup_type(value: Any) -> BackupType:
+    if value not in ("full", "inc"):
+        raise FormatError("its type is neither full nor inc")
+    return "full" if value == "full" else "inc"
+
+
+def _optional_page(row: Any, segments: list[SegmentRef]) -> PageRef | None:
+    return None if row is None else decode_page_ref(row, segments)
+
+
+def _parent(value: Any) -> Parent | None:
+    if value is None:
+        return None
+    backup, tag = array(value, "its parent", 2, 2)
+    tag = text(tag, "its parent")
+    if not _TAG.fullmatch(tag):
+        raise FormatError("its parent's MAC is malformed")
+    return Parent(identifier(backup, "its parent"), bytes.fromhex(tag))
+
+
+def _totals(value: Any) -> Totals:
+    totals = mapping(value, "its totals")
+    return Totals(**{name: number(totals.get(name, 0), "its totals") for name in Totals.__slots__})

@@ -19,6 +19,9 @@ INDEX = "i"
 CONTENT = "d"
 MANIFEST = "m"
 
+_LOCALHOST = "localhost"
+_YEARS = range(1970, 9999)
+"""Names of other years are none: the last and the first ones cannot be told in every time zone."""
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789._-")
 _DATE = "%Y%m%dT%H%M%SZ"
 _CATALOG_FILE = re.compile(
@@ -32,9 +35,12 @@ _CATALOG_FILE = re.compile(
 def escape(name: str) -> str:
     """Return ``name`` as one path component: ``[a-z0-9._-]`` kept, other bytes ``=hh``, no leading dot.
 
-    Raises InvalidParameterError for an empty name or one over 200 escaped bytes.
+    Raises InvalidParameterError for an empty name, one over 200 escaped bytes or one without UTF-8 form.
     """
-    raw = name.encode("utf-8", "surrogateescape")
+    try:
+        raw = name.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise InvalidParameterError("A name holds characters that UTF-8 cannot express.") from None
     parts = [chr(byte) if byte in _PLAIN else f"={byte:02x}" for byte in raw]
     if parts and parts[0] == ".":
         parts[0] = "=2e"
@@ -52,7 +58,7 @@ def escape(name: str) -> str:
 def escape_host(host_name: str) -> str:
     """Return the escaped, lower-cased host name.  Raises InvalidParameterError; ``localhost`` is refused."""
     lowered = host_name.lower()
-    if lowered == "localhost":
+    if lowered == _LOCALHOST:
         raise InvalidParameterError("The host name 'localhost' names no particular host; set host_name.")
     return escape(lowered)
 
@@ -78,6 +84,12 @@ def unescape(component: str) -> str | None:
     if not name or len(component) > MAXIMUM_ESCAPED or escape(name) != component:
         return None
     return name
+
+
+def unescape_host(component: str) -> str | None:
+    """Return the host name behind an escaped component, or None if :func:`escape_host` never made it."""
+    name = unescape(component)
+    return None if name is None or name != name.lower() or name == _LOCALHOST else name
 
 
 def catalog_prefix(host_name: str, backup_name: str = "") -> str:
@@ -115,13 +127,15 @@ def parse_catalog_name(path: str, size: int) -> CatalogEntry | None:
     parts = path.split("/")
     if len(parts) != 3:
         return None
-    host_name, backup_name = unescape(parts[0]), unescape(parts[1])
+    host_name, backup_name = unescape_host(parts[0]), unescape(parts[1])
     match = _CATALOG_FILE.fullmatch(parts[2])
     if host_name is None or backup_name is None or match is None or int(match["size"]) != size:
         return None
     try:
         date = datetime.strptime(match["date"], _DATE).replace(tzinfo=UTC)
     except ValueError:
+        return None
+    if date.year not in _YEARS:
         return None
     return CatalogEntry(
         host_name=host_name,

@@ -7,17 +7,27 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from papi_backup.engine.format import FormatError
-from papi_backup.engine.format.entries import to_bytes, to_text
+from papi_backup.engine.format.checked import (
+    LARGEST_NUMBER,
+    array,
+    identifier,
+    load_object,
+    number,
+    numbers,
+    shown,
+    text,
+)
+from papi_backup.engine.format.entries import to_bytes, to_text, walk_key
 from papi_backup.engine.format.leaf import LeafPage, decode_items, encode_items
 from papi_backup.engine.format.references import (
-    ID,
     Item,
     PageRef,
+    SegmentRef,
     SegmentTable,
-    check_number,
     decode_page_ref,
     decode_segments,
 )
@@ -28,6 +38,8 @@ MOST_LEAF_ENTRIES = 1024
 LARGEST_LEAF = 128 * 1024
 """Raw bytes at which a leaf is closed early; one entry alone may exceed it."""
 NODE_CHILDREN = 256
+MOST_VOLUMES = 1 << 16
+"""Volumes in one piece of a table."""
 
 
 class Child(NamedTuple):
@@ -132,42 +144,55 @@ def encode_volumes(volumes: Sequence[Volume]) -> list[list[Any]]:
 
 
 def decode_volumes(rows: Any) -> tuple[Volume, ...]:
-    """Undo :func:`encode_volumes`.  Raises FormatError."""
+    """Undo :func:`encode_volumes`: strictly increasing, each of at least one byte.  Raises FormatError."""
     volumes: list[Volume] = []
-    for backup, kind, first, sizes in rows:
-        if not isinstance(backup, str) or not ID.fullmatch(backup) or kind not in ("i", "d"):
-            raise FormatError("a volume table row is malformed")
-        check_number(first, "volume table")
-        volumes.extend(
-            Volume(backup, kind, first + step, check_number(size, "volume table"))
-            for step, size in enumerate(sizes)
-        )
+    for row in array(rows, "a volume table"):
+        backup, kind, first, sizes = array(row, "a volume table row", 4, 4)
+        identifier(backup, "a volume table row")
+        if kind not in ("i", "d"):
+            raise FormatError("a volume table row is of an unknown kind")
+        numbers(sizes, "a volume table row", 1)
+        number(first, "a volume table row", 0, LARGEST_NUMBER - len(sizes))
+        if len(volumes) + len(sizes) > MOST_VOLUMES:
+            raise FormatError("a piece of a volume table is too long")
+        volumes.extend(Volume(backup, kind, first + step, size) for step, size in enumerate(sizes))
+    if any(one[:3] >= other[:3] for one, other in pairwise(volumes)):
+        raise FormatError("a volume table is not in order")
     return tuple(volumes)
 
 
 def decode_page(raw: bytes | bytearray | memoryview) -> Page:
     """Return the page of any kind behind authenticated bytes.  Raises FormatError."""
-    document = json.loads(bytes(raw))
-    kind = document["k"]
+    document = load_object(raw, "a page")
+    kind = document.get("k")
     if kind == "leaf":
         return LeafPage(document)
     if kind == "volumes":
-        return VolumesPage(decode_volumes(document["v"]))
+        return VolumesPage(decode_volumes(document.get("v")))
     segments = decode_segments(document)
     if kind == "node":
-        return NodePage(
-            tuple(
-                Child(decode_page_ref(row, segments), to_bytes(row[3]), check_number(row[4], "node"))
-                for row in document["c"]
-            )
-        )
+        return NodePage(_children(document, segments))
     if kind == "items":
         return ItemsPage(items=tuple(decode_items(document, segments)))
     if kind == "itemsnode":
         return ItemsPage(
             children=tuple(
-                ItemChild(decode_page_ref(row, segments), check_number(row[3], "item node"))
-                for row in document["c"]
+                ItemChild(decode_page_ref(row, segments), number(row[3], "an item node", 1))
+                for row in _rows(document, 4)
             )
         )
-    raise FormatError(f"a page is of the unknown kind {kind!r}")
+    raise FormatError(f"a page is of the unknown kind {shown(kind)}")
+
+
+def _rows(document: dict[str, Any], width: int) -> list[list[Any]]:
+    return [array(row, "a node's row", width, width) for row in array(document.get("c"), "a node", 1)]
+
+
+def _children(document: dict[str, Any], segments: list[SegmentRef]) -> tuple[Child, ...]:
+    children = tuple(
+        Child(decode_page_ref(row, segments), to_bytes(text(row[3], "a node")), number(row[4], "a node", 1))
+        for row in _rows(document, 5)
+    )
+    if any(walk_key(one.first) >= walk_key(other.first) for one, other in pairwise(children)):
+        raise FormatError("a node's children are not in walk order")
+    return children

@@ -5,14 +5,16 @@
 from __future__ import annotations
 
 import base64
-import binascii
-import re
 from typing import Any, NamedTuple
 
 from papi_backup.engine.format import FormatError
-from papi_backup.engine.format.segment import LARGEST_SEGMENT, TAG_SIZE
-
-ID = re.compile("[0-9a-f]{16}", re.ASCII)
+from papi_backup.engine.format.checked import ID, LARGEST_NUMBER, array, binary, identifier, number
+from papi_backup.engine.format.segment import (
+    LARGEST_SEALED,
+    LARGEST_SEGMENT,
+    SMALLEST_SEALED,
+    TAG_SIZE,
+)
 
 
 class SegmentRef(NamedTuple):
@@ -87,18 +89,25 @@ class SegmentTable:
 
 def decode_segments(document: dict[str, Any]) -> list[SegmentRef]:
     """Return a page's segment table.  Raises FormatError."""
-    backups = document["backups"]
-    if not all(isinstance(backup, str) and ID.fullmatch(backup) for backup in backups):
-        raise FormatError("a segment table names a malformed backup id")
+    backups = [
+        identifier(backup, "a segment table")
+        for backup in array(document.get("backups"), "a table of backup ids")
+    ]
     segments = []
-    for backup, volume, offset, length, raw_size, tag in document["segs"]:
-        for number in (volume, offset, length, raw_size):
-            check_number(number, "segment reference")
-        if raw_size > LARGEST_SEGMENT:
-            raise FormatError("a segment reference exceeds the largest segment")
+    for row in array(document.get("segs"), "a segment table"):
+        backup, volume, offset, length, raw_size, tag = array(row, "a segment reference", 6, 6)
+        number(volume, "a segment reference")
+        number(length, "a segment reference", SMALLEST_SEALED, LARGEST_SEALED)
+        number(offset, "a segment reference", 0, LARGEST_NUMBER - length)
+        number(raw_size, "a segment reference", 0, LARGEST_SEGMENT)
         segments.append(
             SegmentRef(
-                backups[check_index(backup, len(backups))], volume, offset, length, raw_size, _tag(tag)
+                backups[check_index(backup, len(backups))],
+                volume,
+                offset,
+                length,
+                raw_size,
+                binary(tag, "a segment reference", TAG_SIZE),
             )
         )
     return segments
@@ -106,16 +115,12 @@ def decode_segments(document: dict[str, Any]) -> list[SegmentRef]:
 
 def check_number(value: Any, what: str) -> int:
     """Return a non-negative 63-bit integer or raise FormatError."""
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 63:
-        raise FormatError(f"a {what} holds {value!r} where a number belongs")
-    return value
+    return number(value, f"a {what}")
 
 
 def check_index(value: Any, size: int) -> int:
     """Return an index into a table of ``size`` rows or raise FormatError."""
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < size:
-        raise FormatError(f"{value!r} is no row of a table of {size}")
-    return value
+    return number(value, "an index", 0, size - 1)
 
 
 def encode_page_refs(table: SegmentTable, pages: list[PageRef] | tuple[PageRef, ...]) -> list[list[int]]:
@@ -124,21 +129,35 @@ def encode_page_refs(table: SegmentTable, pages: list[PageRef] | tuple[PageRef, 
 
 
 def decode_page_ref(row: Any, segments: list[SegmentRef]) -> PageRef:
-    """Return one page reference.  Raises FormatError."""
-    if not isinstance(row, list) or len(row) < 3:
-        raise FormatError("a page reference is malformed")
-    segment = segments[check_index(row[0], len(segments))]
-    offset, length = check_number(row[1], "page reference"), check_number(row[2], "page reference")
-    if offset + length > segment.raw_size:
-        raise FormatError("a page reference reaches beyond its segment")
-    return PageRef(segment, offset, length)
+    """Return the page reference that ``row`` begins with.  Raises FormatError."""
+    index, offset, length = array(row, "a page reference", 3)[:3]
+    segment = segments[check_index(index, len(segments))]
+    number(length, "a page reference", 1, segment.raw_size)
+    return PageRef(segment, number(offset, "a page reference", 0, segment.raw_size - length), length)
 
 
-def _tag(text: Any) -> bytes:
-    try:
-        tag = base64.b64decode(text, validate=True)
-    except (binascii.Error, TypeError):
-        tag = b""
-    if len(tag) != TAG_SIZE:
-        raise FormatError("a segment reference has a malformed MAC")
-    return tag
+def decode_volume_range(row: Any) -> VolumeRange:
+    """Return one range of volumes.  Raises FormatError."""
+    kind, backup, first, last = array(row, "a volume range", 4, 4)
+    if kind not in ("i", "d"):
+        raise FormatError("a volume range is of an unknown kind")
+    first = number(first, "a volume range")
+    return VolumeRange(
+        kind, identifier(backup, "a volume range"), first, number(last, "a volume range", first)
+    )
+
+
+__all__ = [
+    "ID",
+    "Item",
+    "PageRef",
+    "SegmentRef",
+    "SegmentTable",
+    "VolumeRange",
+    "check_index",
+    "check_number",
+    "decode_page_ref",
+    "decode_segments",
+    "decode_volume_range",
+    "encode_page_refs",
+]

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from papi_backup.engine.format import FORMAT_VERSION, FormatError
 
-FRAME = struct.Struct(">B3xIII")
-"""Codec, raw length, payload length, reserved (0)."""
+FRAME = struct.Struct(">B3sIII")
+"""Codec, reserved (0), raw length, payload length, reserved (0)."""
+_RESERVED = bytes(3)
 BLOCK = 16
 IV_SIZE = 16
 TAG_SIZE = 32
@@ -21,11 +22,18 @@ VOLUME_MARGIN = 64 * 1024
 INDEX_SEGMENT = 256 * 1024
 """Raw bytes at which a segment of index pages is closed."""
 STORED, ZSTD = 0, 1
+SMALLEST_SEALED = FRAME.size + TAG_SIZE
+LARGEST_SEALED = FRAME.size + LARGEST_SEGMENT + IV_SIZE + TAG_SIZE
+"""Bytes of a sealed segment of the largest payload; Padmé adds nothing to a power of two."""
 
 
 def segment_cap(file_size: int) -> int:
-    """Return the most raw bytes a segment may hold where objects may have ``file_size`` bytes."""
-    return min(LARGEST_SEGMENT, file_size - VOLUME_MARGIN)
+    """Return the most raw bytes a segment may hold where objects may have ``file_size`` bytes.
+
+    A multiple of 64 KiB below 4 MiB is no longer after Padmé, so that a padded segment of this
+    many incompressible bytes still fits.
+    """
+    return min(LARGEST_SEGMENT, (file_size - VOLUME_MARGIN) // VOLUME_MARGIN * VOLUME_MARGIN)
 
 
 def padme(length: int) -> int:
@@ -39,9 +47,7 @@ def padme(length: int) -> int:
 
 def frame_size(payload_size: int, *, hide_size: bool) -> int:
     """Return the whole frame's length in bytes, a multiple of the cipher's block."""
-    size = FRAME.size + payload_size
-    if hide_size:
-        size = padme(size)
+    size = FRAME.size + (padme(payload_size) if hide_size else payload_size)
     return -(-size // BLOCK) * BLOCK
 
 
@@ -53,7 +59,7 @@ def sealed_size(frame_length: int, *, encrypted: bool) -> int:
 def build_frame(codec: int, raw_size: int, payload: bytes, *, hide_size: bool) -> bytearray:
     """Return the frame around an already compressed payload."""
     frame = bytearray(frame_size(len(payload), hide_size=hide_size))
-    FRAME.pack_into(frame, 0, codec, raw_size, len(payload), 0)
+    FRAME.pack_into(frame, 0, codec, _RESERVED, raw_size, len(payload), 0)
     frame[FRAME.size : FRAME.size + len(payload)] = payload
     return frame
 
@@ -71,9 +77,11 @@ def parse_frame(frame: bytes | bytearray | memoryview, raw_cap: int) -> Frame:
     """Take an authenticated frame apart.  Raises FormatError if its lengths contradict each other."""
     if len(frame) < FRAME.size:
         raise FormatError(f"a frame of {len(frame)} bytes is too short")
-    codec, raw_size, payload_size, reserved = FRAME.unpack_from(frame)
-    if codec not in (STORED, ZSTD) or reserved:
+    codec, unused, raw_size, payload_size, reserved = FRAME.unpack_from(frame)
+    if codec not in (STORED, ZSTD):
         raise FormatError(f"unknown codec {codec}")
+    if unused != _RESERVED or reserved:
+        raise FormatError("reserved bytes of a frame are in use")
     if payload_size > len(frame) - FRAME.size or raw_size > raw_cap:
         raise FormatError("declared lengths exceed the segment")
     if codec == STORED and raw_size != payload_size:
