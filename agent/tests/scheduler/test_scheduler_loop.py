@@ -90,6 +90,14 @@ def test_a_new_configuration_owes_nothing_for_the_past(host: Host) -> None:
     assert host.tick(HOUR) == ["inc"]
 
 
+def test_a_run_between_the_making_of_a_configuration_and_the_next_look_is_not_lost(host: Host) -> None:
+    host.now = START.replace(minute=minute_of("host.example", "etc")) - timedelta(milliseconds=5)
+    host.tick()
+    host.config(inc=HOURLY)
+    assert host.tick(timedelta(milliseconds=10)) == []
+    assert host.tick(timedelta(milliseconds=10)) == ["inc"]
+
+
 def test_what_was_missed_while_the_host_was_off_is_caught_up_once(host: Host) -> None:
     host.config(inc=HOURLY)
     host.tick()

@@ -63,6 +63,7 @@ class Scheduler:
         self._clock = clock
         self._interval = interval
         self._seen: dict[tuple[int, BackupType], Schedule] = {}
+        self._looked: datetime | None = None
         self._stopping = False
         self._bell = threading.Event()
         self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
@@ -90,6 +91,7 @@ class Scheduler:
                 self._serve(config, now)
             except (PapiError, ValueError) as error:
                 log.error("the schedule of backup %r cannot be served: %s", config.backup_name, error)
+        self._looked = now
 
     def upcoming(self) -> Upcoming | None:
         """Return the next run of all, or None when nothing is scheduled."""
@@ -139,11 +141,19 @@ class Scheduler:
         if schedule.period != "deactivated":
             last = self._store.schedule_state.last_run(config.backup_id, kind)
             if last is None or before != schedule or last > now + TOO_FAR_AHEAD:
-                self._store.schedule_state.set_last_run(config.backup_id, kind, now)
+                self._store.schedule_state.set_last_run(config.backup_id, kind, self._noticed_since(now))
             else:
                 run = first_missed(schedule, last, now, self._settings.zone, self._minute(config))
         self._seen[config.backup_id, kind] = schedule
         return run
+
+    def _noticed_since(self, now: datetime) -> datetime:
+        """Return since when a change that is noticed now may have been there: the last look, if recent.
+
+        A run that fell between the change and this look would be lost otherwise.
+        """
+        recent = now - timedelta(seconds=2 * self._interval)
+        return now if self._looked is None else min(now, max(self._looked, recent))
 
     def _waits_already(self, config: BackupConfig, kind: BackupType) -> bool:
         """Whether the queue holds what serves this run: the same, or a full in an incremental's place."""

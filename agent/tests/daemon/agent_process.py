@@ -1,0 +1,119 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The real agent as a process of its own, with a service manager that listens."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+SECONDS = 20.0
+
+
+def eventually(condition: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {SECONDS} s: {what}"
+        time.sleep(0.02)
+
+
+def is_gone(pid: int) -> bool:
+    """Whether no such process runs; a zombie that its reaper has not met yet counts as gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+class ServiceManager:
+    """The other end of sd_notify."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.heard: list[str] = []
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(path))
+        self._socket.setblocking(False)
+
+    def listen(self) -> list[str]:
+        while True:
+            try:
+                self.heard.append(self._socket.recv(65536).decode())
+            except BlockingIOError:
+                return self.heard
+
+    def hears(self, message: str) -> None:
+        eventually(lambda: any(heard.startswith(message) for heard in self.listen()), f"notified {message}")
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class AgentProcess:
+    """``papi-backup-agent`` on a configuration in ``directory``."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.state = directory / "state"
+        self.log = directory / "agent.log"
+        self.config = directory / "agent.toml"
+        self.manager = ServiceManager(directory / "notify")
+        self.process: subprocess.Popen[bytes] | None = None
+        self.configure()
+
+    def configure(self, text: str = "", jobs: str = "drain_timeout = 1") -> None:
+        self.config.write_text(
+            text
+            or f'state_dir = "{self.state}"\nhost_name = "host.example"\n[api]\n'
+            f'socket = "{self.directory}/agent.sock"\n'
+            f'[sources.default]\npaths = ["/etc/hostname"]\n[jobs]\n{jobs}\n'
+        )
+
+    def start(
+        self, interpreter_options: Sequence[str] = (), environment: Mapping[str, str] | None = None
+    ) -> None:
+        command = [
+            sys.executable,
+            *interpreter_options,
+            "-m",
+            "papi_backup.daemon",
+            "--config",
+            str(self.config),
+        ]
+        surroundings = {**os.environ, "NOTIFY_SOCKET": str(self.manager.path), **(environment or {})}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(command, stderr=log, stdout=log, env=surroundings)
+
+    def start_and_wait(self, environment: Mapping[str, str] | None = None) -> None:
+        self.manager.listen().clear()
+        self.start(environment=environment)
+        self.manager.hears("READY=1")
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def ends(self) -> int:
+        assert self.process is not None
+        return self.process.wait(timeout=SECONDS)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        os.kill(self.pid, number)
+        return self.ends()
+
+    def children(self) -> list[int]:
+        tasks = Path(f"/proc/{self.pid}/task")
+        return [int(child) for task in tasks.iterdir() for child in (task / "children").read_text().split()]
+
+    def close(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.manager.close()

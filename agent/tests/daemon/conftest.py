@@ -1,0 +1,22 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A real agent process for each test."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from agent_process import AgentProcess
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[AgentProcess]:
+    agent = AgentProcess(tmp_path)
+    yield agent
+    agent.close()

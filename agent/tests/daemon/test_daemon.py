@@ -1,0 +1,181 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The agent as a process: start, stop, what it tells systemd, and what it must not import."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from agent_process import AgentProcess, eventually, is_gone
+
+from papi_backup.config import Settings
+from papi_backup.model.job import Job
+from papi_backup.model.schedule import BackupConfig
+from papi_backup.model.secret import Secret
+from papi_backup.model.storage import S3Storage
+from papi_backup.state.jobs import JobRequest
+from papi_backup.state.store import Store
+
+UNIT = Path(__file__).parents[2] / "systemd" / "papi-backup-agent.service"
+
+
+@pytest.fixture
+def silent_server() -> Iterator[int]:
+    """The port of a server that takes connections and never says a word."""
+    with closing(socket.create_server(("127.0.0.1", 0), backlog=64)) as server:
+        yield server.getsockname()[1]
+
+
+def queue_backup(state: Path, port: int) -> int:
+    """Leave a waiting backup to a storage that hangs, as if from an earlier life of the agent."""
+    with Store.open(state) as store:
+        storage = S3Storage("hangs", "id", Secret("secret-s3-text"), "b", 32, f"http://127.0.0.1:{port}")
+        config = BackupConfig("etc", store.storages.add(storage).storage_id, Secret("secret-key-text"))
+        added = store.configs.add(config)
+        job = Job(0, "backup", "waiting", "etc", "full", datetime.now(UTC))
+        return store.jobs.add(job, JobRequest(added.backup_id)).job_id
+
+
+def job_in(state: Path, job_id: int) -> Job:
+    with Store.open(state) as store:
+        return store.jobs.get(job_id)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_tells_systemd_when_it_is_ready_and_when_it_stops_and_ends_with_0(
+    daemon: AgentProcess, number: signal.Signals
+) -> None:
+    daemon.start_and_wait()
+    daemon.manager.hears("STATUS=idle; nothing is scheduled")
+    assert daemon.stop(number) == 0
+    daemon.manager.hears("STOPPING=1")
+
+
+def test_it_feeds_the_watchdog_as_often_as_systemd_wants(daemon: AgentProcess) -> None:
+    daemon.start_and_wait({"WATCHDOG_USEC": "600000"})
+    eventually(lambda: daemon.manager.listen().count("WATCHDOG=1") >= 4, "the watchdog is fed")
+
+
+def test_it_leaves_the_watchdog_of_another_process_alone(daemon: AgentProcess) -> None:
+    daemon.start_and_wait({"WATCHDOG_USEC": "600000", "WATCHDOG_PID": "1"})
+    daemon.manager.hears("STATUS=")
+    daemon.stop()
+    assert "WATCHDOG=1" not in daemon.manager.listen()
+
+
+BAD_CONFIGURATIONS = [
+    ("no file", None, "cannot read"),
+    ("no TOML", "state_dir = ", "is not TOML"),
+    ("a missing key", "[api]\n", "state_dir"),
+    ("an unknown key", 'state_dir = "/s"\nstate_dri = "/s"\n[api]\nsocket = "/s/a"\n', "state_dri"),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [row[1:] for row in BAD_CONFIGURATIONS], ids=[row[0] for row in BAD_CONFIGURATIONS]
+)
+def test_a_bad_configuration_is_one_line_and_status_2(
+    daemon: AgentProcess, text: str | None, words: str
+) -> None:
+    if text is None:
+        daemon.config.unlink()
+    else:
+        daemon.configure(text)
+    daemon.start()
+    assert daemon.ends() == 2
+    (line,) = daemon.log.read_text().splitlines()
+    assert line.startswith("papi-backup-agent: ")
+    assert words in line
+    assert str(daemon.config) in line
+
+
+def test_a_second_agent_on_one_state_is_refused(daemon: AgentProcess) -> None:
+    daemon.start_and_wait()
+    command = [sys.executable, "-m", "papi_backup.daemon", "--config", str(daemon.config)]
+    second = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, timeout=30)
+    assert second.returncode == 1
+    assert second.stderr.splitlines() == [
+        f"papi-backup-agent: another agent runs on the state in {daemon.state}"
+    ]
+    assert daemon.stop() == 0
+
+
+def test_a_damaged_state_is_one_line_and_status_1(daemon: AgentProcess) -> None:
+    with Store.open(daemon.state):
+        pass
+    (daemon.state / "state.db").write_bytes(b"garbage")
+    daemon.start()
+    assert daemon.ends() == 1
+    (line,) = daemon.log.read_text().splitlines()
+    assert "state.db" in line
+
+
+def test_the_agent_imports_neither_the_engine_nor_what_talks_to_storages(daemon: AgentProcess) -> None:
+    daemon.start(interpreter_options=("-X", "importtime"))
+    daemon.manager.hears("READY=1")
+    assert daemon.stop() == 0
+    imported = {line.rpartition("|")[2].strip() for line in daemon.log.read_text().splitlines()}
+    assert "papi_backup.jobs.supervisor" in imported
+    for name in ("boto3", "botocore", "paramiko", "zstandard", "papi_backup.engine"):
+        assert name not in imported
+
+
+def test_a_worker_does_not_outlive_an_agent_that_is_killed(daemon: AgentProcess, silent_server: int) -> None:
+    job_id = queue_backup(daemon.state, silent_server)
+    daemon.start_and_wait()
+    daemon.manager.hears("STATUS=running: job")
+    workers = daemon.children()
+    assert workers
+    daemon.stop(signal.SIGKILL)
+    for worker in workers:
+        eventually(lambda worker=worker: is_gone(worker), "the worker is gone")
+    daemon.start_and_wait()
+    failed = job_in(daemon.state, job_id)
+    assert failed.job_status == "failed"
+    assert failed.description.startswith("[3015] The agent stopped while this job ran;")
+
+
+def test_stopping_waits_for_the_drain_timeout_then_ends_the_job_and_says_why(
+    daemon: AgentProcess, silent_server: int
+) -> None:
+    job_id = queue_backup(daemon.state, silent_server)
+    daemon.start_and_wait()
+    daemon.manager.hears("STATUS=running: job")
+    assert daemon.stop() == 0
+    daemon.manager.hears("EXTEND_TIMEOUT_USEC=")
+    failed = job_in(daemon.state, job_id)
+    assert failed.description.startswith("[3015] the agent was stopped while this job ran")
+    assert "secret-" not in daemon.log.read_text()
+
+
+def test_a_second_signal_ends_the_patience(daemon: AgentProcess, silent_server: int) -> None:
+    daemon.configure(jobs="drain_timeout = 3600")
+    queue_backup(daemon.state, silent_server)
+    daemon.start_and_wait()
+    daemon.manager.hears("STATUS=running: job")
+    os.kill(daemon.pid, signal.SIGTERM)
+    daemon.manager.hears("EXTEND_TIMEOUT_USEC=")
+    assert daemon.stop() == 0
+
+
+def test_the_unit_file_agrees_with_the_program() -> None:
+    unit = configparser.ConfigParser(interpolation=None, strict=False)
+    unit.read(UNIT)
+    service = unit["Service"]
+    assert service["Type"] == "notify"
+    assert service["ExecStart"].split()[-1] == str(Settings(Path("/s"), "h").file)
+    # What a stop takes with the defaults: the drain, then ending the workers.
+    assert int(service["TimeoutStopSec"]) >= Settings(Path("/s"), "h").drain_timeout + 15
+    assert service["KillMode"] == "mixed"
+    assert service["OOMPolicy"] == "continue"
+    assert service["RestartPreventExitStatus"] == "2"
