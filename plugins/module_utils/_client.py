@@ -47,7 +47,7 @@ class Client:
     def query(self, path, **params):
         """Call a method that changes nothing and return its data, secrets masked."""
         given = {name: value for name, value in params.items() if value is not None}
-        target = "/papi/backup/" + path + ("?" + urlencode(given) if given else "")
+        target = "/papi/backup/" + path + ("?" + urlencode(given, errors="surrogateescape") if given else "")
         return masked(self._call("GET", target)["data"])
 
     def plan(self, path, params):
