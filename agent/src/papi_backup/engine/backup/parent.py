@@ -134,6 +134,8 @@ def _unfit(newest: CatalogEntry, order: BackupOrder, now: datetime) -> str:
 
 
 def _unfit_chain(opened: OpenedBackup, order: BackupOrder) -> str:
+    if not opened.header.extendable:
+        return "the chain needs features that this version does not write"
     if opened.header.file_size > order.access.storage.volume_size:
         return "the storage's file size has become too small for the chain"
     if opened.manifest.sequence >= LONGEST_CHAIN:
