@@ -37,6 +37,7 @@ class RunningJob:
         self.progress = Progress()
         self._monotonic = monotonic
         self._outcome: Outcome | None = None
+        self._reason = ""
         self._kill_at = float("inf")
         self._closed = False
 
@@ -52,9 +53,8 @@ class RunningJob:
         return self._outcome if self._closed else None
 
     def end(self, reason: str) -> None:
-        """Have the worker and its helpers stop; the job fails with ``reason`` unless it was done already."""
-        if self._outcome is None:
-            self._outcome = Failure(InternalError.code, reason)
+        """Have the worker and its helpers stop; the job fails with ``reason`` unless it just ended."""
+        self._reason = self._reason or reason
         self._kill_at = min(self._kill_at, self._monotonic() + TERMINATION_GRACE)
         self.worker.signal_group(signal.SIGTERM)
 
@@ -73,7 +73,7 @@ class RunningJob:
 
     def _close(self, status: int) -> None:
         if self._outcome is None:
-            self._outcome = Failure(InternalError.code, describe_exit(status))
+            self._outcome = Failure(InternalError.code, self._reason or describe_exit(status))
         self.worker.close()
         self._closed = True
 
