@@ -17,8 +17,9 @@ from pathlib import Path
 
 from checks.missing_parts import NOTES_VARIABLE
 from checks.steps import BIN, TARGETS, Step, steps_of
-from checks.survivors import MARKER, end_survivors
+from checks.survivors import end_survivors
 
+RUN_VARIABLE = "PAPI_TEST_RUN"
 STEP_SECONDS = 2400.0
 _RESULTS = Path(".cache/results")
 
@@ -67,7 +68,7 @@ class _Run:
         try:
             status = _run(command, step.directory, self._environment(step))
         finally:
-            survivors = end_survivors(self._id)
+            survivors = end_survivors(f"{RUN_VARIABLE}={self._id}")
         seconds = time.monotonic() - started
         passed, failed = _count(counted) if step.counts else (0, 0)
         if status != 0 and not failed:
@@ -92,7 +93,7 @@ class _Run:
             **os.environ,
             "LC_ALL": "C.UTF-8",
             "PATH": f"{BIN}:{os.environ.get('PATH', os.defpath)}",
-            MARKER: self._id,
+            RUN_VARIABLE: self._id,
             NOTES_VARIABLE: str(self._notes),
             **step.environment,
         }

@@ -11,7 +11,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-MARKER = "PAPI_TEST_RUN"
 GRACE_SECONDS = 5.0
 
 
@@ -23,10 +22,10 @@ class Survivor:
     command: str
 
 
-def end_survivors(run_id: str) -> list[Survivor]:
-    """Return the processes of run ``run_id`` that are still there after a grace period, and end them."""
-    deadline = time.monotonic() + GRACE_SECONDS
-    while (found := find_survivors(run_id)) and time.monotonic() < deadline:
+def end_survivors(marker: str, grace: float = GRACE_SECONDS) -> list[Survivor]:
+    """Return the processes with ``marker`` that are still there after ``grace`` seconds, and end them."""
+    deadline = time.monotonic() + grace
+    while (found := find_survivors(marker)) and time.monotonic() < deadline:
         time.sleep(0.2)
     for survivor in found:
         with contextlib.suppress(ProcessLookupError):
@@ -34,9 +33,9 @@ def end_survivors(run_id: str) -> list[Survivor]:
     return found
 
 
-def find_survivors(run_id: str) -> list[Survivor]:
-    """Return all processes, but this one, whose environment carries ``run_id``."""
-    wanted = f"{MARKER}={run_id}".encode()
+def find_survivors(marker: str) -> list[Survivor]:
+    """Return all processes, but this one, that have ``marker`` (NAME=VALUE) in their environment."""
+    wanted = os.fsencode(marker)
     found = []
     for process in Path("/proc").iterdir():
         if not process.name.isdigit() or int(process.name) == os.getpid():
