@@ -9,4 +9,4 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
-pytest_plugins = ["realparts.pytest_fixtures"]
+pytest_plugins = ["realparts.pytest_fixtures", "realparts.storage_places"]

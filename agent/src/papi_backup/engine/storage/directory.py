@@ -17,6 +17,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from papi_backup.engine.storage.connecting import Entering, untold
 from papi_backup.engine.storage.names import (
     TEMPORARY,
     ancestors,
@@ -27,6 +28,8 @@ from papi_backup.engine.storage.names import (
 from papi_backup.engine.storage.protocol import ObjectExistsError, ObjectInfo, ObjectMissingError
 from papi_backup.model.errors import InvalidStorageError, PapiError, TransferError
 
+_LINKS = 30
+"""Another's deletion may remove a directory, because it is empty, just after it was made for us."""
 _NOT_THERE = (FileNotFoundError, NotADirectoryError)
 _PLACE_ERRNOS = frozenset(
     {
@@ -61,10 +64,17 @@ def _sync_directory(path: Path) -> None:
 
 
 class DirectoryStorage:
-    """Objects as files below ``root`` (implements ``protocol.Storage``)."""
+    """Objects as files below ``root`` (implements ``connecting.Connectable``)."""
+
+    host_key = ""
 
     def __init__(self, root: Path) -> None:
         self._root = Path(root)
+
+    def open(self, entering: Entering = untold) -> None:
+        """See ``connecting.Connectable.open``."""
+        self._require_place()
+        entering("login")
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """See ``protocol.Storage.list``."""
@@ -148,22 +158,22 @@ class DirectoryStorage:
         """Return where ``name`` lies."""
         return self._root / name
 
-    def make_directory(self, path: Path) -> None:
+    def make_directory(self, path: Path) -> set[Path]:
         """Make ``path`` and what it needs below the base; the base needs its parent.
 
-        Raises :class:`InvalidStorageError` naming the base if its parent is missing.
+        Returns the directories whose entries have changed, for the caller to sync.  Raises
+        :class:`InvalidStorageError` naming the base if its parent is missing, and ``OSError``.
         """
-        missing = []
-        while path != self._root and not path.is_dir():
-            missing.append(path)
-            path = path.parent
         self._require_place()
-        for directory in (self._root, *reversed(missing)):
-            try:
-                directory.mkdir(exist_ok=True)
-                _sync_directory(directory.parent)
-            except OSError as error:
-                raise _as_storage_error(error, f"making {directory}") from error
+        missing = []
+        while not path.is_dir():
+            missing.append(path)
+            if path == self._root:
+                break
+            path = path.parent
+        for directory in reversed(missing):
+            directory.mkdir(exist_ok=True)
+        return {directory.parent for directory in missing}
 
     def _require_place(self) -> None:
         """Raise :class:`InvalidStorageError` unless the base exists or could be made."""
@@ -216,8 +226,8 @@ class DirectoryWriter:
         self._name = name
         self._size = 0
         self._temporary = storage.path_of(temporary_name())
-        storage.make_directory(self._temporary.parent)
         try:
+            storage.make_directory(self._temporary.parent)
             self._handle = os.open(
                 self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600
             )
@@ -243,7 +253,6 @@ class DirectoryWriter:
             if os.fstat(self._handle).st_size != self._size:
                 raise TransferError(f"{self._temporary} is not as long as what was written")
             self._link(target)
-            _sync_directory(target.parent)
         except FileExistsError as error:
             raise ObjectExistsError(self._name) from error
         except OSError as error:
@@ -260,12 +269,15 @@ class DirectoryWriter:
             self._temporary.unlink()
 
     def _link(self, target: Path) -> None:
-        """Give the file its name; a directory may be removed beneath us by a delete, so try thrice."""
-        for attempts_left in (2, 1, 0):
-            self._storage.make_directory(target.parent)
+        """Give the file its name; its directory may vanish between making and using it."""
+        changed: set[Path] = set()
+        for attempts_left in reversed(range(_LINKS)):
             try:
+                changed |= self._storage.make_directory(target.parent)
                 os.link(self._temporary, target)
-                return
+                break
             except FileNotFoundError:
                 if not attempts_left:
                     raise
+        for directory in (target.parent, *changed):
+            _sync_directory(directory)

@@ -96,12 +96,3 @@ class StorageOpener(Protocol):
     def __call__(self) -> Storage:
         """Return a new, connected storage."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class CheckStep:
-    """One step of a storage test: reach, login, write, read back, rename, list, delete, clock."""
-
-    name: str
-    seconds: float
-    detail: str = ""

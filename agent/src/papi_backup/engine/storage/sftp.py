@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from papi_backup.engine.storage.backoff import RetryPolicy
+from papi_backup.engine.storage.connecting import Entering, untold
 from papi_backup.engine.storage.names import TEMPORARY, checked_name, checked_prefix
 from papi_backup.engine.storage.protocol import ObjectInfo, ObjectMissingError
 from papi_backup.engine.storage.sftp_directories import remove_empty, require_base
@@ -30,7 +31,11 @@ _DELETES_IN_FLIGHT = 64
 
 
 class SftpStorage:
-    """Implements ``protocol.Storage`` on one connection, which is made again when it breaks."""
+    """Implements ``connecting.Connectable`` on one connection.
+
+    When it breaks, the operation raises ``TransientError`` and the next one connects again; only
+    writers resume by themselves, as ``retry`` says.
+    """
 
     def __init__(
         self,
@@ -38,16 +43,17 @@ class SftpStorage:
         timeouts: SshTimeouts = SshTimeouts(),  # noqa: B008 -- frozen
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 -- frozen
     ) -> None:
-        self._link = SftpLink(access, timeouts, retry)
+        self._link = SftpLink(access, timeouts)
+        self._retry = retry
 
     @property
     def host_key(self) -> str:
-        """The key the server showed, ``<type> <base64>``; empty before it was connected to."""
+        """See ``connecting.Connectable.host_key``."""
         return self._link.host_key
 
-    def open(self) -> None:
-        """Connect and log in.  Raises ``InvalidStorageError`` or ``StorageCredentialsError``."""
-        self._link.open()
+    def open(self, entering: Entering = untold) -> None:
+        """See ``connecting.Connectable.open``."""
+        self._link.open(entering)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """See ``protocol.Storage.list``."""
@@ -81,7 +87,7 @@ class SftpStorage:
     def create(self, name: str, size_hint: int = 0) -> SftpWriter:
         """See ``protocol.Storage.create``; ``size_hint`` is of no use here."""
         del size_hint
-        return SftpWriter(self._link, checked_name(name))
+        return SftpWriter(self._link, checked_name(name), self._retry)
 
     def delete(self, names: Sequence[str]) -> None:
         """See ``protocol.Storage.delete``."""

@@ -19,7 +19,8 @@ def make_directory(link: SftpLink, session: SftpSession, name: str) -> None:
 
     The base itself is made only if its parent exists and is not the root directory: a typing
     mistake or a disk that is not mounted must not become a storage.  Raises
-    :class:`InvalidStorageError` naming the base or the directory.
+    :class:`InvalidStorageError` naming the base or the directory, and ``SftpStatusError`` if what
+    was just made has been removed again: another's deletion found it empty.
     """
     if not name:
         require_base(link, session)
@@ -29,10 +30,7 @@ def make_directory(link: SftpLink, session: SftpSession, name: str) -> None:
         if error.code != Status.NO_SUCH_FILE or not name:
             raise link.refusal(error, f"making the directory {link.path(name).decode()}", session) from error
         make_directory(link, session, posixpath.dirname(name))
-        try:
-            _make_one(link, session, name)
-        except SftpStatusError as again:
-            raise link.refusal(again, f"making the directory {link.path(name).decode()}", session) from again
+        _make_one(link, session, name)
 
 
 def require_base(link: SftpLink, session: SftpSession) -> None:

@@ -8,10 +8,10 @@ import posixpath
 from collections.abc import Callable
 from typing import TypeVar
 
-from papi_backup.engine.storage.backoff import RetryPolicy
+from papi_backup.engine.storage.connecting import Entering, TransientError, untold
 from papi_backup.engine.storage.sftp_session import SftpSession
 from papi_backup.engine.storage.sftp_wire import ConnectionLostError, SftpStatusError, Status
-from papi_backup.engine.storage.ssh_connect import SshConnection, SshTimeouts, UnreachableError, connect
+from papi_backup.engine.storage.ssh_connect import SshConnection, SshTimeouts, connect
 from papi_backup.model.errors import InvalidStorageError, PapiError, TransferError
 from papi_backup.model.storage import SshStorage, StorageAccess
 
@@ -23,31 +23,25 @@ _ROOM_TO_WRITE = 1 << 20
 class SftpLink:
     """Keeps one session to the storage of ``access``; ``base`` is its directory as bytes."""
 
-    def __init__(self, access: StorageAccess, timeouts: SshTimeouts, retry: RetryPolicy) -> None:
+    def __init__(self, access: StorageAccess, timeouts: SshTimeouts) -> None:
         if not isinstance(access.storage, SshStorage):
             raise TypeError("not an SSH storage")
         self._access = access
         self._timeouts = timeouts
-        self._retry = retry
         self._connection: SshConnection | None = None
         self.base = posixpath.normpath(access.storage.storage_base or ".")
         self.server = f"{access.storage.server_name}:{access.storage.ssh_port}"
         self.host_key = ""
 
-    def open(self) -> None:
-        """Connect for the first time: an address where nobody answers is not tried again.
+    def open(self, entering: Entering = untold) -> None:
+        """Connect; ``entering`` is told "login" when the server is reached.
 
-        Raises :class:`InvalidStorageError` or :class:`StorageCredentialsError`.
+        Raises :class:`InvalidStorageError`, :class:`StorageCredentialsError`, :class:`TransientError`.
         """
-        failures = 0
-        while True:
-            try:
-                self._connect()
-                return
-            except ConnectionLostError as error:
-                failures += 1
-                if not self._retry.pause(failures):
-                    raise InvalidStorageError(f"{self.server} breaks the connection off: {error}") from error
+        try:
+            self._connect(entering)
+        except ConnectionLostError as error:
+            raise TransientError(f"{self.server} broke the connection off: {error}") from error
 
     def session(self) -> SftpSession:
         """Return a live session, connecting if need be; raises :class:`ConnectionLostError` too."""
@@ -63,21 +57,15 @@ class SftpLink:
         return self._connection.session
 
     def run(self, operation: Callable[[SftpSession], T], doing: str) -> T:
-        """Return ``operation(session)``, repeated on a new connection when one breaks.
+        """Return ``operation(session)``.
 
-        Raises :class:`TransferError` naming ``doing`` after the last attempt; what the operation
-        raises otherwise passes through.  The operation must be safe to repeat.
+        Raises :class:`TransientError` naming ``doing`` when the connection breaks; what the
+        operation raises otherwise passes through.
         """
-        attempts = Attempts(self._retry, doing)
-        while True:
-            try:
-                return operation(self.session())
-            except (ConnectionLostError, UnreachableError) as error:
-                attempts.failed(error)
-
-    def attempts(self, doing: str) -> Attempts:
-        """Return a counter of failures in a row, for operations that can tell progress."""
-        return Attempts(self._retry, doing)
+        try:
+            return operation(self.session())
+        except ConnectionLostError as error:
+            raise TransientError(f"{doing}: connection lost: {error}") from error
 
     def path(self, name: str) -> bytes:
         """Return the server's path of the object ``name`` (of the base itself when empty)."""
@@ -110,28 +98,7 @@ class SftpLink:
             return False
         return space is not None and space.available < _ROOM_TO_WRITE
 
-    def _connect(self) -> SftpSession:
-        self._connection = connect(self._access, self._timeouts)
+    def _connect(self, entering: Entering = untold) -> SftpSession:
+        self._connection = connect(self._access, self._timeouts, entering)
         self.host_key = self._connection.host_key
         return self._connection.session
-
-
-class Attempts:
-    """Counts failures in a row; raises :class:`TransferError` when there were too many."""
-
-    def __init__(self, retry: RetryPolicy, doing: str) -> None:
-        self._retry = retry
-        self._doing = doing
-        self._failures = 0
-
-    def progressed(self) -> None:
-        """Start counting anew."""
-        self._failures = 0
-
-    def failed(self, error: Exception) -> None:
-        """Wait before the next attempt, or give up."""
-        self._failures += 1
-        if not self._retry.pause(self._failures):
-            raise TransferError(
-                f"{self._doing}: given up after {self._failures} attempts: {error}"
-            ) from error

@@ -18,8 +18,11 @@ def read_range(session: SftpSession, path: bytes, offset: int, length: int | Non
     """
     handle = session.open(path, OPEN_READ)
     try:
-        if length is None:
-            length = max(0, (session.stat_handle(handle).size or 0) - offset)
+        if not length:  # no READ would tell that it is a directory, which opens like a file
+            attributes = session.stat_handle(handle)
+            if attributes.is_directory:
+                raise SftpStatusError(Status.NO_SUCH_FILE, "a directory")
+            length = max(0, (attributes.size or 0) - offset) if length is None else 0
         return _Download(session, handle, offset, offset + length).run()
     finally:
         if not session.is_broken:

@@ -11,11 +11,14 @@ Then: every answer awaited, fsync, size, close, plain rename (OpenSSH's refuses 
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from papi_backup.engine.storage.backoff import Attempts, RetryPolicy
+from papi_backup.engine.storage.connecting import UnreachableError
 from papi_backup.engine.storage.names import TEMPORARY, temporary_name
 from papi_backup.engine.storage.protocol import ObjectExistsError
 from papi_backup.engine.storage.sftp_directories import make_directory
@@ -29,12 +32,11 @@ from papi_backup.engine.storage.sftp_wire import (
     SftpStatusError,
     Status,
 )
-from papi_backup.engine.storage.ssh_connect import UnreachableError
 from papi_backup.model.errors import InvalidStorageError, TransferError
 
 IN_FLIGHT = 4 << 20
 """Most bytes that are sent and not acknowledged; the writer keeps a copy of these."""
-_RENAMES = 3
+_RENAMES = 30
 """A directory may be removed beneath us, because it is empty, between making it and using it."""
 
 
@@ -51,13 +53,13 @@ class _Piece:
 class SftpWriter:
     """Implements ``protocol.ObjectWriter``."""
 
-    def __init__(self, link: SftpLink, name: str) -> None:
+    def __init__(self, link: SftpLink, name: str, retry: RetryPolicy) -> None:
         self._link = link
         self._name = name
         self._temporary = link.path(temporary_name())
         self._target = link.path(name)
         self._doing = f"writing {name} to {link.server}"
-        self._attempts = link.attempts(self._doing)
+        self._attempts = Attempts(retry, self._doing)
         self._session: SftpSession | None = None
         self._handle = b""
         self._request_size = 1
@@ -90,7 +92,7 @@ class SftpWriter:
         if self._pending:
             self._flush()
         self._persist(self._complete)
-        self._link.run(self._publish, self._doing)
+        self._repeat(lambda: self._publish(self._link.session()))
         self._finished = True
 
     def abort(self) -> None:
@@ -159,12 +161,19 @@ class SftpWriter:
 
         As long as the server acknowledges something between two failures they do not add up.
         """
+
+        def on_open_file() -> None:
+            session = self._link.session()
+            if session is not self._session:
+                self._open_on(session)
+            step(session)
+
+        self._repeat(on_open_file)
+
+    def _repeat(self, step: Callable[[], None]) -> None:
         while True:
             try:
-                session = self._link.session()
-                if session is not self._session:
-                    self._open_on(session)
-                step(session)
+                step()
                 return
             except (ConnectionLostError, UnreachableError) as error:
                 self._attempts.failed(error)
@@ -241,7 +250,8 @@ class SftpWriter:
             except SftpStatusError as error:
                 if error.code != Status.NO_SUCH_FILE or not attempts_left:
                     raise
-            make_directory(self._link, session, posixpath.dirname(self._name))
+            with contextlib.suppress(SftpStatusError):
+                make_directory(self._link, session, posixpath.dirname(self._name))
 
     def _exists(self, session: SftpSession) -> bool:
         try:
@@ -259,10 +269,8 @@ class SftpWriter:
 
     def _remove_quietly(self, session: SftpSession) -> None:
         """Remove the first name: a server that died between link and unlink has left both."""
-        try:
+        with contextlib.suppress(SftpStatusError):
             session.remove(self._temporary)
-        except SftpStatusError:
-            return
 
     def _rename_refused(self, error: SftpStatusError, session: SftpSession) -> Exception:
         told = self._link.refusal(error, self._doing, session)

@@ -23,6 +23,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_ssh_private_key
 
+from papi_backup.engine.storage.connecting import Entering, UnreachableError, untold
 from papi_backup.engine.storage.host_key import fingerprint, same_key, signature_algorithms
 from papi_backup.engine.storage.sftp_session import SftpSession
 from papi_backup.engine.storage.sftp_wire import ConnectionLostError
@@ -60,10 +61,6 @@ class SshTimeouts:
     idle: float = 60.0
 
 
-class UnreachableError(InvalidStorageError):
-    """Nobody answers at the address; a running transfer may wait for it to come back."""
-
-
 @dataclass(frozen=True, slots=True)
 class SshConnection:
     """A connection that is logged in.  ``host_key`` is what the server showed."""
@@ -77,8 +74,8 @@ class SshConnection:
         close_transport(self.transport)
 
 
-def connect(access: StorageAccess, timeouts: SshTimeouts) -> SshConnection:
-    """Connect, check the host key, log in, start SFTP.
+def connect(access: StorageAccess, timeouts: SshTimeouts, entering: Entering = untold) -> SshConnection:
+    """Connect, check the host key, log in, start SFTP; ``entering`` is told "login" once it is reached.
 
     Raises :class:`UnreachableError` (4001), :class:`InvalidStorageError` (4001) for another host
     key or a server without SFTP, :class:`StorageCredentialsError` (4000), and
@@ -91,6 +88,7 @@ def connect(access: StorageAccess, timeouts: SshTimeouts) -> SshConnection:
     transport = reach(storage, timeouts)
     try:
         host_key = greet(transport, storage, timeouts)
+        entering("login")
         login(transport, storage, key, timeouts)
         return SshConnection(transport, start_sftp(transport, storage, timeouts), host_key)
     except BaseException:
