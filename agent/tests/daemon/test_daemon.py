@@ -26,6 +26,9 @@ from papi_backup.model.storage import S3Storage
 from papi_backup.state.jobs import JobRequest
 from papi_backup.state.store import Store
 
+OFTEN = {"WATCHDOG_USEC": "600000"}
+"""A short watchdog makes the agent look after itself, and tell its status, often."""
+
 UNIT = Path(__file__).parents[2] / "systemd" / "papi-backup-agent.service"
 
 
@@ -62,12 +65,12 @@ def test_it_tells_systemd_when_it_is_ready_and_when_it_stops_and_ends_with_0(
 
 
 def test_it_feeds_the_watchdog_as_often_as_systemd_wants(daemon: AgentProcess) -> None:
-    daemon.start_and_wait({"WATCHDOG_USEC": "600000"})
+    daemon.start_and_wait(OFTEN)
     eventually(lambda: daemon.manager.listen().count("WATCHDOG=1") >= 4, "the watchdog is fed")
 
 
 def test_it_leaves_the_watchdog_of_another_process_alone(daemon: AgentProcess) -> None:
-    daemon.start_and_wait({"WATCHDOG_USEC": "600000", "WATCHDOG_PID": "1"})
+    daemon.start_and_wait(OFTEN | {"WATCHDOG_PID": "1"})
     daemon.manager.hears("STATUS=")
     daemon.stop()
     assert "WATCHDOG=1" not in daemon.manager.listen()
@@ -132,7 +135,7 @@ def test_the_agent_imports_neither_the_engine_nor_what_talks_to_storages(daemon:
 
 def test_a_worker_does_not_outlive_an_agent_that_is_killed(daemon: AgentProcess, silent_server: int) -> None:
     job_id = queue_backup(daemon.state, silent_server)
-    daemon.start_and_wait()
+    daemon.start_and_wait(OFTEN)
     daemon.manager.hears("STATUS=running: job")
     workers = daemon.children()
     assert workers
@@ -149,7 +152,7 @@ def test_stopping_waits_for_the_drain_timeout_then_ends_the_job_and_says_why(
     daemon: AgentProcess, silent_server: int
 ) -> None:
     job_id = queue_backup(daemon.state, silent_server)
-    daemon.start_and_wait()
+    daemon.start_and_wait(OFTEN)
     daemon.manager.hears("STATUS=running: job")
     assert daemon.stop() == 0
     daemon.manager.hears("EXTEND_TIMEOUT_USEC=")
@@ -161,7 +164,7 @@ def test_stopping_waits_for_the_drain_timeout_then_ends_the_job_and_says_why(
 def test_a_second_signal_ends_the_patience(daemon: AgentProcess, silent_server: int) -> None:
     daemon.configure(jobs="drain_timeout = 3600")
     queue_backup(daemon.state, silent_server)
-    daemon.start_and_wait()
+    daemon.start_and_wait(OFTEN)
     daemon.manager.hears("STATUS=running: job")
     os.kill(daemon.pid, signal.SIGTERM)
     daemon.manager.hears("EXTEND_TIMEOUT_USEC=")
