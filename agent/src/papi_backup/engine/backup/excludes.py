@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 
@@ -44,7 +45,7 @@ def _compile(expressions: list[bytes]) -> re.Pattern[bytes] | None:
 
 def _translate(pattern: bytes) -> bytes:
     anchored = pattern.startswith(b"/")
-    parts = pattern.strip(b"/").split(b"/")
+    parts = [part for part in pattern.split(b"/") if part]
     expression = b"" if anchored else rb"(?:.*/)?"
     for number, part in enumerate(parts):
         last = number == len(parts) - 1
@@ -66,18 +67,32 @@ def _component(part: bytes) -> bytes:
         elif character == b"?":
             expression += rb"[^/]"
         elif character == b"[":
-            end = part.find(b"]", position + 1)
+            # A "]" that comes first, also behind a negation, is a member and not the end.
+            first = position + (part[position : position + 1] in (b"!", b"^"))
+            end = part.find(b"]", first + 1)
             if end < 0:
                 expression += rb"\["
                 continue
-            expression += _character_set(part[position:end])
+            expression += _character_set(part[first:end], negated=first > position)
             position = end + 1
         else:
             expression += re.escape(character)
     return expression
 
 
-def _character_set(inside: bytes) -> bytes:
-    negated = inside[:1] in (b"!", b"^")
-    body = (inside[1:] if negated else inside).replace(b"\\", rb"\\").replace(b"[", rb"\[")
-    return rb"(?!/)[" + (b"^" if negated else b"") + body.replace(b"^", rb"\^") + b"]"
+def _character_set(members: bytes, *, negated: bool) -> bytes:
+    body = b""
+    position = 0
+    while position < len(members):
+        low = high = members[position]
+        if members[position + 1 : position + 2] == b"-" and position + 2 < len(members):
+            high = members[position + 2]
+            position += 2
+        if high < low:
+            text = os.fsdecode(b"[" + members + b"]")
+            raise InvalidParameterError(
+                f"The range in the exclude pattern {text!r} runs backwards.", "excludes"
+            )
+        body += b"\\x%02x-\\x%02x" % (low, high)
+        position += 1
+    return rb"(?!/)[" + (b"^" if negated else b"") + body + b"]"
