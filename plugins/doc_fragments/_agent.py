@@ -41,7 +41,7 @@ options:
     type: str
   agent_token:
     description:
-      - An API token, in place of O(agent_password).
+      - The API token of O(agent_username), in place of O(agent_password).
       - If the value is not specified in the task, the value of the environment variable E(PAPI_BACKUP_TOKEN)
         on the target is used instead.
     type: str

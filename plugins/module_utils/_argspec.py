@@ -67,7 +67,7 @@ AGENT = ArgumentSpec(
         "ca_path": {"type": "path", "fallback": (env_fallback, ["PAPI_BACKUP_CA_PATH"])},
     },
     mutually_exclusive=[("agent_password", "agent_token")],
-    required_by={"agent_password": ["agent_username"]},
+    required_by={"agent_password": ["agent_username"], "agent_token": ["agent_username"]},
 )
 
 # Doc fragment: papi.backup._wait

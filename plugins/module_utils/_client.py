@@ -31,6 +31,11 @@ class Change:
         self.before = before or {}
         self.after = after or {}
 
+    @property
+    def predicted(self):
+        """What the result of the real call would be: ``after`` without the flags, which are for diffs."""
+        return masked(self.after, keep_flags=False)
+
 
 class Client:
     """Calls to one agent.
@@ -128,22 +133,28 @@ class Client:
 def credentials_from(params):
     """Return what ``/papi/login`` gets, or nothing where the unix socket's peer says who calls."""
     if params["agent_token"]:
-        return {"api_key": params["agent_username"] or "", "api_token": params["agent_token"]}
+        return {"api_key": params["agent_username"], "api_token": params["agent_token"]}
     if params["agent_username"]:
         return {"username": params["agent_username"], "password": params["agent_password"] or ""}
     return {}
 
 
-def masked(data):
-    """Return ``data`` with every secret masked; what the agent has masked and flagged already stays."""
+def masked(data, keep_flags=True):
+    """Return ``data`` with every secret masked.
+
+    What the agent has masked and flagged as same or different stays, unless the flags are not wanted.
+    """
     if isinstance(data, dict):
-        return {key: _mask(value) if key in SECRET_FIELDS else masked(value) for key, value in data.items()}
+        return {
+            key: _mask(value, keep_flags) if key in SECRET_FIELDS else masked(value, keep_flags)
+            for key, value in data.items()
+        }
     if isinstance(data, list):
-        return [masked(value) for value in data]
+        return [masked(value, keep_flags) for value in data]
     return data
 
 
-def _mask(value):
-    if not value or isinstance(value, bool) or to_text(value).startswith(MASK):
+def _mask(value, keep_flags):
+    if not value or (keep_flags and value in (MASK + " (same)", MASK + " (different)")):
         return value
     return MASK

@@ -39,13 +39,14 @@ class Task:
         except BackupError as error:
             raise error.while_attempting(what)
 
-    def change(self, path, params):
+    def change(self, path, params, shape=dict):
         """The one door to every change of the agent's configuration.
 
         The agent's dry run decides what would change; it is done for real only outside of check mode
-        and only if something changes.  Returns the agent's account of it.
+        and only if something changes.  Returns the agent's account of it, both sides given their ``shape``.
         """
         change = self.client.plan_change(path, params)
+        change.before, change.after = shape(change.before), shape(change.after)
         self.record(change.changed, change.before, change.after)
         if change.changed and not self.check_mode:
             self.client.change(path, params)

@@ -43,6 +43,19 @@ def public_key(client, ssh_id):
     return client.query("ssh-id/get-pub", ssh_id_id=ssh_id["ssh_id_id"])["pub_key"]
 
 
+def typed_config(config):
+    """Return a flat configuration with lists as lists and without the deprecated fields of its schedules."""
+    return {key: _typed_schedule(value) if key in ("full", "inc") else value for key, value in config.items()}
+
+
+def _typed_schedule(schedule):
+    typed = {field: schedule.get(field) for field in ("period", "frequency")}
+    for field in ("time_list", "day_run", "time_run"):
+        given = schedule.get(field) or []
+        typed[field] = [int(one) for one in (given if isinstance(given, list) else str(given).split(","))]
+    return typed
+
+
 def config_named(client, name):
     """Return a configuration flat: its fields, and its schedules as ``full`` and ``inc``; or None."""
     try:
@@ -51,7 +64,7 @@ def config_named(client, name):
         if error.code == NO_SUCH_ENTITY:
             return None
         raise
-    return dict(answer["config"], full=answer["full"], inc=answer["inc"])
+    return typed_config(dict(answer["config"], full=answer["full"], inc=answer["inc"]))
 
 
 def configs(client, timezone=None):

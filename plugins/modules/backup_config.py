@@ -197,6 +197,11 @@ config:
       type: str
       returned: always
       sample: vault
+    storage_id:
+      description: The agent's number for that storage.
+      type: int
+      returned: always
+      sample: 1
     encryption_key:
       description: Masked; empty when the backups are not encrypted.
       type: str
@@ -358,8 +363,9 @@ def make_present(task, current):
         given["storage_name"] = storage_name
         return task.assume(current or {}, given, "The storage '{0}'".format(storage_name))
     wanted["storage_id"] = storage["storage_id"]
-    change = task.change("backup-config/{0}".format("add" if current is None else "edit"), wanted)
-    return change.after if task.check_mode else _resources.config_named(task.client, task.params["backup_name"])
+    path = "backup-config/{0}".format("add" if current is None else "edit")
+    change = task.change(path, wanted, shape=_resources.typed_config)
+    return change.predicted if task.check_mode else _resources.config_named(task.client, task.params["backup_name"])
 
 
 def run(task):
@@ -370,7 +376,7 @@ def run(task):
     if task.params["state"] == "absent":
         if current is not None:
             with task.attempting("remove the backup configuration '{0}'".format(name)):
-                task.change("backup-config/del", {"backup_id": current["backup_id"]})
+                task.change("backup-config/del", {"backup_id": current["backup_id"]}, shape=_resources.typed_config)
         return
     verb = "add" if current is None else "change"
     with task.attempting("{0} the backup configuration '{1}'".format(verb, name)):

@@ -66,6 +66,11 @@ configs:
       type: str
       returned: always
       sample: vault
+    storage_id:
+      description: The agent's number for that storage.
+      type: int
+      returned: always
+      sample: 1
     encryption_key:
       description: Masked; empty when the backups are not encrypted.
       type: str

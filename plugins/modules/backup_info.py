@@ -105,6 +105,36 @@ backups:
       type: str
       returned: always
       sample: db1.example.com
+    backup_type:
+      description: V(full) or V(inc).
+      type: str
+      returned: always
+      sample: full
+    chain:
+      description: The chain it belongs to, a full backup and the incremental ones that build on it.
+      type: str
+      returned: always
+      sample: 1f0c
+    backup:
+      description: Its own identifier.
+      type: str
+      returned: always
+      sample: 8b2a
+    instance:
+      description: The agent that made it.
+      type: str
+      returned: always
+      sample: 77d0e1a2b3c4d5e6
+    readable:
+      description: Whether the agent knows its format.
+      type: bool
+      returned: always
+      sample: true
+    warning:
+      description: What is odd about it; mostly empty.
+      type: str
+      returned: always
+      sample: ""
 hostnames:
   description: The hosts that have backups, a list for each storage.
   returned: when asked for in O(gather)

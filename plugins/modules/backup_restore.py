@@ -162,9 +162,29 @@ job:
       returned: always
       sample: 21.4 MiB
     error_code:
-      description: The error code of a failed job.
+      description: The error code of a failed job; V(0) for any other.
       type: int
-      returned: when the agent sets it
+      returned: always
+      sample: 0
+    files:
+      description: How many files the job saved or restored.
+      type: int
+      returned: always
+      sample: 1204
+    bytes_read:
+      description: How much it read.
+      type: int
+      returned: always
+      sample: 87137894
+    bytes_stored:
+      description: How much it added to the storage.
+      type: int
+      returned: always
+      sample: 22439812
+    warnings:
+      description: How many warnings it gave; the description names them.
+      type: int
+      returned: always
       sample: 0
 plan:
   description:
@@ -188,6 +208,16 @@ plan:
       type: str
       returned: always
       sample: full
+    instance:
+      description: The agent that made it.
+      type: str
+      returned: always
+      sample: 77d0e1a2b3c4d5e6
+    sequence:
+      description: Its number in its chain; a gap to the one before hints at backups that were taken away.
+      type: int
+      returned: always
+      sample: 0
     files:
       description: How many files the restore covers.
       type: int

@@ -117,9 +117,29 @@ job:
       returned: always
       sample: 21.4 MiB
     error_code:
-      description: The error code of a failed job.
+      description: The error code of a failed job; V(0) for any other.
       type: int
-      returned: when the agent sets it
+      returned: always
+      sample: 0
+    files:
+      description: How many files the job saved or restored.
+      type: int
+      returned: always
+      sample: 1204
+    bytes_read:
+      description: How much it read.
+      type: int
+      returned: always
+      sample: 87137894
+    bytes_stored:
+      description: How much it added to the storage.
+      type: int
+      returned: always
+      sample: 22439812
+    warnings:
+      description: How many warnings it gave; the description names them.
+      type: int
+      returned: always
       sample: 0
 error_code:
   description: The error code of the agent, or of the failed job.

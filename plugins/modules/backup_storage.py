@@ -80,8 +80,7 @@ options:
     type: str
   file_size:
     description:
-      - Size in mebibytes above which no object is written. V(0) lets the agent choose, and is what a new storage gets
-        unless told otherwise.
+      - Size in mebibytes above which no object is written. A new storage gets V(32) unless told otherwise.
     type: int
   endpoint_url:
     description:
@@ -259,7 +258,7 @@ LISTED_AS = {
     },
     "s3": {"aws_key_id": "aws_key_id", "bucket_name": "bucket_name", "file_size": "file_size"},
 }
-NEW_DEFAULTS = {"ssh": {"ssh_port": 22}, "s3": {"file_size": 0}}
+NEW_DEFAULTS = {"ssh": {"ssh_port": 22}, "s3": {"file_size": 32}}
 
 ARGUMENT_SPEC = AGENT + ArgumentSpec(
     {
@@ -334,7 +333,7 @@ def make_present(task, current):
         given = dict(wanted, type=kind, ssh_id=missing_ssh_id)
         return task.assume(current or {}, given, "The SSH id '{0}'".format(missing_ssh_id))
     change = task.change("storage/{0}/{1}".format(kind, "add" if current is None else "edit"), wanted)
-    return change.after if task.check_mode else _resources.storage_named(task.client, name)
+    return change.predicted if task.check_mode else _resources.storage_named(task.client, name)
 
 
 def test(task, storage):

@@ -187,6 +187,11 @@ def test_secrets_are_masked_at_any_depth_and_flags_stay(data, shown):
     assert masked(data) == shown
 
 
+def test_a_secret_that_looks_like_a_mask_is_masked_and_flags_can_go():
+    assert masked({"encryption_key": MASK + "rest"}) == {"encryption_key": MASK}
+    assert masked({"encryption_key": MASK + " (same)"}, keep_flags=False) == {"encryption_key": MASK}
+
+
 class Time:
     """A clock that only sleeping moves."""
 

@@ -11,6 +11,17 @@ from ansible_collections.papi.backup.tests.unit.fake_agent import MASK, run
 
 STORAGE = {"storage_id": 3, "storage_name": "vault", "type": "ssh"}
 NONE = {"period": "deactivated", "frequency": 1, "time_list": [], "day_run": [], "time_run": []}
+# As the API answers: two of the lists as text, and two deprecated fields.
+ANSWERED_DAILY = {
+    "period": "daily",
+    "frequency": 1,
+    "time_list": [],
+    "day_run": "",
+    "time_run": "2",
+    "backup_type": "full",
+    "template": "",
+}
+ANSWERED_NONE = {"period": "deactivated", "frequency": 1, "time_list": [], "day_run": "", "time_run": ""}
 DAILY = {"period": "daily", "frequency": 1, "time_list": [], "day_run": [], "time_run": [2]}
 CONFIG = {
     "backup_id": 5,
@@ -29,13 +40,13 @@ def schedule(kind, fields):
 
 def knows(agent):
     agent.answer("storage/list", [STORAGE])
-    agent.answer("backup-config/get", {"config": CONFIG, "full": DAILY, "inc": NONE})
+    agent.answer("backup-config/get", {"config": CONFIG, "full": ANSWERED_DAILY, "inc": ANSWERED_NONE})
 
 
 def test_a_new_configuration_is_added_with_typed_lists_and_the_storages_id(agent):
     agent.answer("storage/list", [STORAGE])
     missing = {"success": 0, "error_code": 3007, "error": "no such backup configuration"}
-    found = {"success": 1, "data": {"config": CONFIG, "full": DAILY, "inc": NONE}}
+    found = {"success": 1, "data": {"config": CONFIG, "full": ANSWERED_DAILY, "inc": ANSWERED_NONE}}
     agent.reply("backup-config/get", missing, found)
     agent.plan("backup-config/add", True, None, FLAT)
     result = run(
@@ -96,7 +107,8 @@ def test_check_mode_returns_what_would_be(agent):
     agent.plan("backup-config/edit", True, FLAT, after)
     result = run(backup_config, agent, check_mode=True, backup_name="system", encryption_key="other-planted-secret")
     assert agent.changes() == []
-    assert result["config"] == after
+    assert result["config"] == FLAT
+    assert result["diff"]["after"] == after
     assert "planted-secret" not in repr(result)
 
 

@@ -45,15 +45,17 @@ def test_configurations_join_schedules_and_last_jobs_and_mask_the_key(agent):
         "backup-config/list",
         [{"backup_id": 5, "backup_name": "system", "storage_name": "vault", "full": last, "inc": last}],
     )
+    answered = {"period": "daily", "frequency": 1, "time_list": [], "day_run": "", "time_run": "2,14", "template": ""}
+    typed = {"period": "daily", "frequency": 1, "time_list": [], "day_run": [], "time_run": [2, 14]}
     config = {"backup_id": 5, "backup_name": "system", "storage_name": "vault", "encryption_key": "planted-secret"}
-    agent.answer("backup-config/get", {"config": config, "full": {"period": "daily"}, "inc": {"period": "hourly"}})
+    agent.answer("backup-config/get", {"config": config, "full": answered, "inc": dict(answered, period="hourly")})
     result = run(backup_config_info, agent, timezone="Europe/Rome")
     assert result["configs"] == [
         dict(
             config,
             encryption_key=MASK,
-            full={"period": "daily"},
-            inc={"period": "hourly"},
+            full=typed,
+            inc=dict(typed, period="hourly"),
             last={"full": last, "inc": last},
         )
     ]
