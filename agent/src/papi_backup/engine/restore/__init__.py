@@ -1,0 +1,10 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Restore: choose a backup, plan, fetch, verify, write (design sections 4 to 6 and 8)."""
+
+from __future__ import annotations
+
+from papi_backup.engine.restore.dryrun import plan_restore
+from papi_backup.engine.restore.job import run_restore
+
+__all__ = ["plan_restore", "run_restore"]

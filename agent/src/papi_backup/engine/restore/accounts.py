@@ -1,0 +1,48 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whose number a restored file gets: by name where this host knows the name, else by number.
+
+As tar and restic do it: a host's uids differ from another's, names rarely.  An entry without names
+(the source host knew none) keeps its numbers.
+"""
+
+from __future__ import annotations
+
+import grp
+import pwd
+from collections.abc import Callable
+
+from papi_backup.engine.format.entries import Owner
+
+
+class OwnerNumbers:
+    """Resolves owners to (uid, gid), each once."""
+
+    def __init__(
+        self,
+        user: Callable[[str], int] = lambda name: pwd.getpwnam(name).pw_uid,
+        group: Callable[[str], int] = lambda name: grp.getgrnam(name).gr_gid,
+    ) -> None:
+        self._user = user
+        self._group = group
+        self._known: dict[Owner, tuple[int, int]] = {}
+
+    def of(self, owner: Owner) -> tuple[int, int]:
+        """Return the numbers an owner has on this host."""
+        numbers = self._known.get(owner)
+        if numbers is None:
+            numbers = (
+                _number(self._user, owner.user, owner.uid),
+                _number(self._group, owner.group, owner.gid),
+            )
+            self._known[owner] = numbers
+        return numbers
+
+
+def _number(look_up: Callable[[str], int], name: str, number: int) -> int:
+    if name:
+        try:
+            return look_up(name)
+        except (KeyError, ValueError, UnicodeError):
+            return number
+    return number

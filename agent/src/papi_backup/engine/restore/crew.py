@@ -1,0 +1,77 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who does the shares: this process alone, or several helper processes (see ``helpers.py``)."""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
+
+from papi_backup.engine.restore.share import Share, ShareResult, WorkPlan
+from papi_backup.engine.restore.tally import Tally
+from papi_backup.engine.restore.worker import Worker
+from papi_backup.engine.storage.protocol import Storage
+
+Told = Callable[[int, int, int], None]
+"""Called with files, content bytes and transferred bytes since the last call."""
+
+
+class Claims:
+    """Who writes which link group: the first who asks, under the path it names."""
+
+    def __init__(self) -> None:
+        self.first: dict[str, bytes] = {}
+
+    def claim(self, group: str, path: bytes) -> bool:
+        """Return whether the group is the caller's."""
+        return self.first.setdefault(group, path) == path
+
+
+class Crew(Protocol):
+    """Restores shares in no promised order."""
+
+    def run(
+        self, plan: WorkPlan, shares: Iterable[Share], claims: Claims, told: Told
+    ) -> Iterator[ShareResult]:
+        """Yield what came of each share.  Raises PapiError where the restore must end."""
+        ...
+
+
+class Steps:
+    """Turns running counts into differences."""
+
+    def __init__(self, told: Told) -> None:
+        self._told = told
+        self._last = (0, 0, 0)
+
+    def __call__(self, tally: Tally) -> None:
+        """Tell what was added since the last call."""
+        now = (tally.files, tally.bytes, tally.transferred)
+        if now < self._last:
+            self._last = (0, 0, 0)  # another share began
+        files, size, transferred = (new - old for new, old in zip(now, self._last, strict=True))
+        self._last = now
+        self._told(files, size, transferred)
+
+
+class Alone:
+    """Does everything in this process, over a storage that is already open."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def run(
+        self, plan: WorkPlan, shares: Iterable[Share], claims: Claims, told: Told
+    ) -> Iterator[ShareResult]:
+        """See :class:`Crew`."""
+        worker = Worker(plan, self._storage, claims.claim, Steps(told), secrets.token_hex(8))
+        waiting = deque(shares)
+        try:
+            while waiting:
+                result = worker.run(waiting.popleft())
+                waiting.extendleft(result.large)
+                yield result
+        finally:
+            worker.close()

@@ -1,0 +1,146 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Getting segments: ranged reads over neighbours, the next ones while the last are written.
+
+A storage answers one request at a time; all of them go through one thread, so that the pipeline
+never waits for bytes it could have asked for earlier.  What was fetched stays sealed until it is used;
+what was opened stays in a small cache, because small files of one segment come one after the other.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from papi_backup.engine.format.references import SegmentRef
+from papi_backup.engine.opened import OpenedBackup, SegmentReader
+from papi_backup.engine.storage.protocol import ObjectMissingError, Storage
+from papi_backup.model.errors import CorruptedBackupError
+
+LARGEST_READ = 8 << 20
+"""Bytes of one ranged read; a request's overhead is small against it."""
+WIDEST_GAP = 256 << 10
+"""Unneeded bytes read along rather than asking twice."""
+CACHED_RAW = 24 << 20
+"""Raw bytes of opened segments kept: six of the largest kind."""
+
+Key = tuple[str, SegmentRef]
+"""Kind (``i`` or ``d``) and segment."""
+Sealed = bytes | memoryview | None
+"""A segment as it came; None: its volume is missing."""
+
+
+@dataclass(slots=True)
+class Span:
+    """One ranged read of a volume."""
+
+    volume: str
+    start: int
+    end: int
+    keys: list[Key] = field(default_factory=list)
+
+
+def coalesce(keys: Iterable[Key], volume_of: Callable[[str, SegmentRef], str]) -> list[Span]:
+    """Return the reads that get all the segments: neighbours in a volume share one."""
+    spans: list[Span] = []
+    ordered = sorted((volume_of(*key), key[1].offset, key) for key in keys)
+    for volume, offset, key in ordered:
+        end = offset + key[1].length
+        last = spans[-1] if spans else None
+        if (
+            last is not None
+            and last.volume == volume
+            and offset <= last.end + WIDEST_GAP
+            and end - last.start <= LARGEST_READ
+        ):
+            last.end = max(last.end, end)
+            last.keys.append(key)
+        else:
+            spans.append(Span(volume, offset, end, [key]))
+    return spans
+
+
+def read_spans(storage: Storage, spans: Sequence[Span], missing: frozenset[str]) -> dict[Key, Sealed]:
+    """Fetch spans; a segment whose volume is missing or ends too early comes back as None or short."""
+    found: dict[Key, Sealed] = {}
+    for span in spans:
+        data = None
+        if span.volume not in missing:
+            try:
+                data = storage.get(span.volume, span.start, span.end - span.start)
+            except ObjectMissingError:
+                data = None
+        if data is None:
+            found.update(dict.fromkeys(span.keys))
+        elif len(span.keys) == 1:
+            found[span.keys[0]] = data
+        else:
+            view = memoryview(data)
+            for key in span.keys:
+                start = key[1].offset - span.start
+                found[key] = view[start : start + key[1].length]
+    return found
+
+
+class SegmentSource:
+    """Opened segments of one backup, fetched ahead where the reader says what it will need.
+
+    Raises what the storage raises, and CorruptedBackupError naming the volume of a damaged segment.
+    """
+
+    def __init__(self, storage: Storage, opened: OpenedBackup, missing: frozenset[str]) -> None:
+        self._storage = storage
+        self._opened = opened
+        self._missing = missing
+        self._reader = SegmentReader(storage, opened)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fetch")
+        self._ahead: dict[Key, Future[dict[Key, Sealed]]] = {}
+        self._raw: OrderedDict[Key, bytes | memoryview] = OrderedDict()
+        self._raw_bytes = 0
+        self.transferred = 0
+        self.touched: set[str] = set()
+
+    def wants(self, key: Key) -> bool:
+        """Return whether a segment is neither here nor on its way."""
+        return key not in self._raw and key not in self._ahead
+
+    def request(self, keys: Iterable[Key]) -> None:
+        """Start to fetch segments that are not here yet."""
+        wanted = [key for key in dict.fromkeys(keys) if self.wants(key)]
+        if not wanted:
+            return
+        spans = coalesce(wanted, self._opened.volume)
+        self.touched.update(span.volume for span in spans)
+        future = self._thread.submit(read_spans, self._storage, spans, self._missing)
+        for key in wanted:
+            self._ahead[key] = future
+
+    def raw(self, kind: str, segment: SegmentRef) -> bytes | memoryview:
+        """Return a segment's raw bytes; valid as long as the caller holds them."""
+        key = (kind, segment)
+        raw = self._raw.get(key)
+        if raw is not None:
+            self._raw.move_to_end(key)
+            return raw
+        self.request((key,))
+        sealed = self._ahead.pop(key).result().pop(key)
+        if sealed is None:
+            name = self._opened.volume(kind, segment)
+            raise CorruptedBackupError(f"{name} is missing.", name)
+        self.transferred += len(sealed)
+        raw = self._reader.open(kind, segment, sealed)
+        self._keep(key, raw)
+        return raw
+
+    def _keep(self, key: Key, raw: bytes | memoryview) -> None:
+        self._raw[key] = raw
+        self._raw_bytes += len(raw)
+        while self._raw_bytes > CACHED_RAW and len(self._raw) > 1:
+            _unused, dropped = self._raw.popitem(last=False)
+            self._raw_bytes -= len(dropped)
+
+    def close(self) -> None:
+        """End the fetching thread; the storage is its owner's to close."""
+        self._thread.shutdown(wait=True, cancel_futures=True)

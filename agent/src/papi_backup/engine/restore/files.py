@@ -1,0 +1,183 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Putting one entry in its place: under a temporary name first, renamed when it is complete."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+
+from papi_backup.engine.format.entries import BLOCK, CHARACTER, FIFO, SYMLINK, Entry
+from papi_backup.engine.restore.metadata import MetadataWriter, by_descriptor
+from papi_backup.engine.restore.tree import TEMPORARY_PREFIX, BlockedError, Place, Tree, split
+
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NOT_EMPTY = frozenset((errno.ENOTEMPTY, errno.EEXIST))
+_DEVICES = {CHARACTER: stat.S_IFCHR, BLOCK: stat.S_IFBLK}
+
+
+class NewFile:
+    """A regular file on its way; its lock tells a later run that it is no leftover."""
+
+    __slots__ = ("_inherits", "_position", "descriptor", "entry", "temporary")
+
+    def __init__(self, place: Place, temporary: bytes, entry: Entry) -> None:
+        self.entry = entry
+        self.temporary = temporary
+        self._inherits = place.inherits
+        self._position = 0
+        self.descriptor = os.open(temporary, _CREATE, 0o600, dir_fd=place.descriptor)
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append content."""
+        done = os.write(self.descriptor, data)
+        while done < len(data):
+            done += os.write(self.descriptor, data[done:])
+        self._position += len(data)
+
+    def skip(self, length: int) -> None:
+        """Append a hole."""
+        self._position += length
+        os.lseek(self.descriptor, self._position, os.SEEK_SET)
+
+    @property
+    def position(self) -> int:
+        """Bytes appended so far."""
+        return self._position
+
+    def complete(self, metadata: MetadataWriter, *, ends_in_hole: bool) -> None:
+        """Set length and metadata; the file is then ready for its name."""
+        if ends_in_hole:
+            os.ftruncate(self.descriptor, self._position)
+        metadata.set_new(self.descriptor, self.entry, inherits=self._inherits)
+
+
+class Placer:
+    """Makes files, links and devices in a tree.  One instance serves one process."""
+
+    def __init__(self, tree: Tree, metadata: MetadataWriter, token: str) -> None:
+        self._tree = tree
+        self._metadata = metadata
+        self._prefix = TEMPORARY_PREFIX + token.encode() + b"-"
+        self._number = 0
+        self._pending: NewFile | None = None
+
+    def begin(self, entry: Entry) -> NewFile:
+        """Start a regular file; there is at most one at a time.  Raises BlockedError and OSError."""
+        place = self._tree.directory(split(entry.path)[0])
+        self._pending = NewFile(place, self._temporary(), entry)
+        return self._pending
+
+    def finish(self, file: NewFile, *, ends_in_hole: bool) -> None:
+        """Give a complete file its metadata and its name.  Raises BlockedError and OSError."""
+        file.complete(self._metadata, ends_in_hole=ends_in_hole)
+        directory, name = split(file.entry.path)
+        place = self._tree.directory(directory)
+        self._rename(place, file.temporary, name, file.entry.path)
+        self._pending = None
+        os.close(file.descriptor)
+
+    def abandon(self) -> None:
+        """Remove the file on its way, if any; never raises."""
+        file, self._pending = self._pending, None
+        if file is None:
+            return
+        with contextlib.suppress(OSError, BlockedError):
+            place = self._tree.directory(split(file.entry.path)[0])
+            os.unlink(file.temporary, dir_fd=place.descriptor)
+        with contextlib.suppress(OSError):
+            os.close(file.descriptor)
+
+    def special(self, entry: Entry) -> None:
+        """Make a symbolic link, FIFO or device.  Raises BlockedError and OSError."""
+        directory, name = split(entry.path)
+        place = self._tree.directory(directory)
+        temporary = self._temporary()
+        if entry.type == SYMLINK:
+            os.symlink(entry.link_target, temporary, dir_fd=place.descriptor)
+        elif entry.type == FIFO:
+            os.mkfifo(temporary, 0o600, dir_fd=place.descriptor)
+        else:
+            device = os.makedev(*(entry.device or (0, 0)))
+            os.mknod(temporary, _DEVICES[entry.type] | 0o600, device, dir_fd=place.descriptor)
+        try:
+            self._metadata.set_special(place.descriptor, temporary, entry)
+            self._rename(place, temporary, name, entry.path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary, dir_fd=place.descriptor)
+            raise
+
+    def link(self, head: bytes, path: bytes) -> None:
+        """Make ``path`` another name of ``head``, which this restore put in its place.
+
+        Raises BlockedError and OSError.
+        """
+        head_directory, head_name = split(head)
+        directory, name = split(path)
+        source = os.dup(self._tree.directory(head_directory).descriptor)
+        try:
+            place = self._tree.directory(directory)
+            temporary = self._temporary()
+            os.link(
+                head_name,
+                temporary,
+                src_dir_fd=source,
+                dst_dir_fd=place.descriptor,
+                follow_symlinks=False,
+            )
+        finally:
+            os.close(source)
+        try:
+            self._rename(place, temporary, name, path)
+        finally:
+            # Renaming one name of a file to another of its names does nothing, and leaves both.
+            with contextlib.suppress(OSError):
+                os.unlink(temporary, dir_fd=place.descriptor)
+
+    def fix_metadata(self, entry: Entry) -> None:
+        """Bring the metadata of something that is already right otherwise in line.
+
+        Raises BlockedError and OSError.
+        """
+        directory, name = split(entry.path)
+        place = self._tree.directory(directory)
+        if entry.type == SYMLINK:
+            self._metadata.set_special(place.descriptor, name, entry)
+            return
+        descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place.descriptor)
+        try:
+            self._metadata.bring_in_line(by_descriptor(descriptor), entry)
+        finally:
+            os.close(descriptor)
+
+    def directory_metadata(self, entry: Entry) -> None:
+        """Set a directory's metadata, after everything below it is done.  Raises BlockedError and OSError."""
+        place = self._tree.directory(entry.path)
+        self._metadata.bring_in_line(by_descriptor(place.descriptor), entry)
+        self._tree.forget(entry.path)
+
+    def _rename(self, place: Place, temporary: bytes, name: bytes, path: bytes) -> None:
+        """Give a finished thing its name; an empty directory there makes way.  Raises BlockedError."""
+        at = place.descriptor
+        try:
+            os.rename(temporary, name, src_dir_fd=at, dst_dir_fd=at)
+            return
+        except IsADirectoryError:
+            try:
+                os.rmdir(name, dir_fd=at)
+            except OSError as error:
+                if error.errno in _NOT_EMPTY:
+                    where = self._tree.target.told(path)
+                    raise BlockedError(f"{where} is a directory that is not empty") from None
+                raise
+        os.rename(temporary, name, src_dir_fd=at, dst_dir_fd=at)
+
+    def _temporary(self) -> bytes:
+        self._number += 1
+        return self._prefix + b"%x" % self._number

@@ -1,0 +1,158 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The page tree as a restore reads it: damage is told apart by page, sound pages are used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from papi_backup.engine.format import FormatError
+from papi_backup.engine.format.entries import Entry
+from papi_backup.engine.format.leaf import LeafPage
+from papi_backup.engine.format.names import INDEX
+from papi_backup.engine.format.pages import (
+    MOST_LEAF_ENTRIES,
+    ItemsPage,
+    NodePage,
+    Page,
+    Volume,
+    VolumesPage,
+    decode_page,
+)
+from papi_backup.engine.format.references import Item, PageRef
+from papi_backup.engine.opened import OpenedBackup
+from papi_backup.engine.restore.fetch import SegmentSource
+from papi_backup.engine.restore.select import Selector
+from papi_backup.model.errors import CorruptedBackupError
+
+DEEPEST_TREE = 16
+_MALFORMED = (FormatError, KeyError, IndexError, TypeError, ValueError, RecursionError)
+"""What taking apart authenticated JSON of an unexpected shape may raise: an unencrypted backup's pages
+can be made up by whoever holds the storage."""
+
+
+class Leaf(NamedTuple):
+    """Where a leaf page is and how many entries its parent says it has."""
+
+    page: PageRef
+    entries: int
+
+
+LostPages = Callable[[CorruptedBackupError, int], None]
+"""Told of a damaged page and how many entries are below it."""
+
+
+class Index:
+    """Reads pages of one opened backup."""
+
+    def __init__(self, source: SegmentSource, opened: OpenedBackup) -> None:
+        self._source = source
+        self._opened = opened
+
+    def page(self, reference: PageRef) -> Page:
+        """Return one page.  Raises CorruptedBackupError naming its volume."""
+        raw = self._source.raw(INDEX, reference.segment)
+        try:
+            return decode_page(memoryview(raw)[reference.offset : reference.offset + reference.length])
+        except _MALFORMED as error:
+            raise self.damaged(reference, str(error)) from None
+
+    def entry(self, reference: PageRef, page: LeafPage, row: int) -> Entry:
+        """Return one row of a leaf.  Raises CorruptedBackupError."""
+        try:
+            entry = page.entry(row)
+        except _MALFORMED as error:
+            raise self.damaged(reference, str(error)) from None
+        if not _is_sound(entry):
+            raise self.damaged(reference, f"the entry {entry.path!r} is malformed")
+        return entry
+
+    def leaves(self, selector: Selector, lost: LostPages) -> Iterator[Leaf]:
+        """Yield the leaves that may hold something selected, in walk order, without fetching them.
+
+        A page of few entries is taken for a leaf; :meth:`leaf_pages` finds out.  A damaged page above
+        is told to ``lost``, and what others give goes on.
+        """
+        root = self._opened.manifest.root
+        if root is not None:
+            yield from self._below(Leaf(root, self._opened.manifest.totals.entries), None, 0, selector, lost)
+
+    def _below(
+        self, here: Leaf, following: bytes | None, depth: int, selector: Selector, lost: LostPages
+    ) -> Iterator[Leaf]:
+        if here.entries <= MOST_LEAF_ENTRIES:
+            yield here
+            return
+        try:
+            page = self.page(here.page)
+        except CorruptedBackupError as error:
+            lost(error, here.entries)
+            return
+        if isinstance(page, LeafPage):
+            yield here
+        elif not isinstance(page, NodePage) or depth > DEEPEST_TREE:
+            lost(self.damaged(here.page, "it holds a page of the wrong kind"), here.entries)
+        else:
+            ends = [child.first for child in page.children[1:]] + [following]
+            for child, end in zip(page.children, ends, strict=True):
+                if selector.may_match(child.first, end):
+                    yield from self._below(Leaf(child.page, child.entries), end, depth + 1, selector, lost)
+
+    def leaf_pages(self, here: Leaf, lost: LostPages, depth: int = 0) -> Iterator[tuple[PageRef, LeafPage]]:
+        """Yield the leaf page at a reference, or those below it; a damaged one is told to ``lost``."""
+        try:
+            page = self.page(here.page)
+        except CorruptedBackupError as error:
+            lost(error, here.entries)
+            return
+        if isinstance(page, LeafPage):
+            yield here.page, page
+        elif not isinstance(page, NodePage) or depth > DEEPEST_TREE:
+            lost(self.damaged(here.page, "it holds a page of the wrong kind"), here.entries)
+        else:
+            for child in page.children:
+                yield from self.leaf_pages(Leaf(child.page, child.entries), lost, depth + 1)
+
+    def items(self, entry: Entry) -> Iterator[Item]:
+        """Yield the content items of a file, from its own list or its item pages."""
+        if entry.item_pages is None:
+            yield from entry.items
+        else:
+            yield from self._items_below(entry.item_pages, 0)
+
+    def _items_below(self, reference: PageRef, depth: int) -> Iterator[Item]:
+        page = self.page(reference)
+        if not isinstance(page, ItemsPage) or depth > DEEPEST_TREE:
+            raise self.damaged(reference, "it holds a page of the wrong kind")
+        yield from page.items
+        for child in page.children:
+            yield from self._items_below(child.page, depth + 1)
+
+    def volumes(self) -> Iterator[Volume]:
+        """Yield every volume the backup needs.  Raises CorruptedBackupError for a damaged page."""
+        yield from self._opened.manifest.volumes
+        for reference in self._opened.manifest.volume_pages:
+            page = self.page(reference)
+            if not isinstance(page, VolumesPage):
+                raise self.damaged(reference, "it holds a page of the wrong kind")
+            yield from page.volumes
+
+    def damaged(self, reference: PageRef, why: str) -> CorruptedBackupError:
+        """Return the error for a page that is not what it should be."""
+        name = self._opened.volume(INDEX, reference.segment)
+        return CorruptedBackupError(f"{name} is damaged: {why}.", name)
+
+
+def _is_sound(entry: Entry) -> bool:
+    """Return whether the members that the page's reader passes on unseen have the right types."""
+    owner = entry.owner
+    return (
+        isinstance(entry.mtime_ns, int)
+        and isinstance(owner.uid, int)
+        and isinstance(owner.gid, int)
+        and isinstance(owner.user, str)
+        and isinstance(owner.group, str)
+        and isinstance(entry.link_group, str)
+        and (entry.device is None or all(isinstance(number, int) for number in entry.device))
+    )

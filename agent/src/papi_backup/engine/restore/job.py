@@ -1,0 +1,211 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One restore from order to result (design sections 4 and 8)."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from papi_backup.engine.format.entries import walk_key
+from papi_backup.engine.restore.choose import Chosen, VolumeCheck, check_volumes, choose
+from papi_backup.engine.restore.crew import Alone, Claims, Crew
+from papi_backup.engine.restore.existing import Existing
+from papi_backup.engine.restore.fetch import SegmentSource
+from papi_backup.engine.restore.helpers import Helpers, started
+from papi_backup.engine.restore.outcome import result_of
+from papi_backup.engine.restore.scope import PAGES_AHEAD, Scope, Surveyor
+from papi_backup.engine.restore.select import Selector
+from papi_backup.engine.restore.share import PendingDirectory, PendingLink, Share, ShareResult, WorkPlan
+from papi_backup.engine.restore.tally import Causes, Tally
+from papi_backup.engine.restore.target import (
+    free_bytes,
+    is_empty,
+    make_target,
+    resolve_target,
+    sync_file_systems,
+)
+from papi_backup.engine.restore.tree import Target
+from papi_backup.engine.restore.worker import Worker
+from papi_backup.engine.storage.protocol import Storage, StorageOpener
+from papi_backup.model.errors import InvalidParameterError
+from papi_backup.model.job import JobResult, Progress, RestoreOrder
+
+Report = Callable[[Progress], None]
+SMALL_ENTRIES, SMALL_BYTES = 5000, 32 << 20
+"""A restore of no more than this is done by one process: others would only open connections."""
+MOST_CONFLICTS = 10
+
+
+@dataclass(slots=True)
+class _Counter:
+    """Adds up the progress of all processes and reports it."""
+
+    report: Report
+    files_total: int
+    bytes_total: int
+    files: int = 0
+    bytes: int = 0
+    transferred: int = 0
+
+    def __call__(self, files: int, size: int, transferred: int) -> None:
+        """Add what was done since the last call."""
+        self.files += files
+        self.bytes += size
+        self.transferred += transferred
+        self.report(Progress(self.files, self.files_total, self.bytes, self.bytes_total, self.transferred))
+
+
+def run_restore(order: RestoreOrder, opener: StorageOpener, report: Report) -> JobResult:
+    """Restore the newest backup at or before a date.
+
+    Raises InvalidParameterError (3005: target_dir, include, overwrite=fail), NoSuchEntityError (3007: no
+    backup so old, an include that matches nothing), DecryptionKeyError (4002), DecryptionKeyMissingError
+    (4003), CorruptedBackupError (4004, after everything sound was restored), TransferError (4005: the
+    storage, or this host, failed) and what else the storage raises.
+    """
+    selector = Selector(order.options.include)
+    target = resolve_target(order)
+    with started(order.helpers, opener) as helpers:
+        storage = opener()
+        try:
+            return _Restore(order, target, selector, storage, report).run(helpers)
+        finally:
+            storage.close()
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the shares left for the end."""
+
+    tally: Tally = field(default_factory=Tally)
+    directories: list[PendingDirectory] = field(default_factory=list)
+    links: list[PendingLink] = field(default_factory=list)
+    made: set[bytes] = field(default_factory=set)
+    devices: dict[int, bytes] = field(default_factory=dict)
+    failed_groups: set[str] = field(default_factory=set)
+
+    def add(self, result: ShareResult) -> None:
+        """Take in what came of one share."""
+        self.tally.merge(result.tally)
+        self.directories.extend(result.directories)
+        self.links.extend(result.links)
+        self.made |= result.made
+        self.devices = {**result.devices, **self.devices}
+        self.failed_groups |= result.failed_groups
+
+
+class _Restore:
+    """One restore, its backup chosen and read from an open storage."""
+
+    def __init__(
+        self, order: RestoreOrder, target: Target, selector: Selector, storage: Storage, report: Report
+    ) -> None:
+        self._order = order
+        self._target = target
+        self._storage = storage
+        self._report = report
+        self._lost = Causes()
+        self._chosen: Chosen = choose(storage, order.options)
+        self._source = SegmentSource(storage, self._chosen.opened, frozenset())
+        self._surveyor = Surveyor(self._source, self._chosen.opened, selector, self._lost)
+
+    def run(self, helpers: Helpers | None) -> JobResult:
+        """Check everything that can be checked, then write."""
+        try:
+            check = check_volumes(self._storage, self._chosen.opened, self._surveyor.index)
+            scope = self._surveyor.scope()
+            warnings = self._check_target(scope)
+        finally:
+            self._source.close()
+        found = _Found()
+        found.tally.lost.merge(self._lost)
+        found.tally.warnings.merge(warnings)
+        found.tally.transferred = self._chosen.opened.entry.manifest_size + self._source.transferred
+        if make_target(self._target):
+            found.made.add(b"")
+        self._write(scope, check, found, helpers)
+        sync_file_systems(self._target, found.devices.values())
+        return result_of(found.tally, check.wrong, self._chosen, self._order, self._target)
+
+    def _check_target(self, scope: Scope) -> Causes:
+        """Raise InvalidParameterError if this cannot go well; return warnings."""
+        warnings = Causes()
+        if is_empty(self._target):
+            self._check_space(scope, warnings)
+        elif self._order.options.overwrite == "fail":
+            self._check_conflicts(scope)
+        return warnings
+
+    def _check_space(self, scope: Scope, warnings: Causes) -> None:
+        free = free_bytes(self._target)
+        if scope.bytes <= free:
+            return
+        needed = self._surveyor.stored_bytes(scope.leaves)
+        where = self._target.told(b"")
+        text = f"the files hold {needed:,} bytes and {where} has {free:,} free"
+        if needed > 2 * free:  # a compressing file system may hold a little more than it has free
+            raise InvalidParameterError(f"Too little space: {text}. Nothing was written.", "target_dir")
+        if needed > free:
+            warnings.add(f"space is short: {text}", None)
+
+    def _check_conflicts(self, scope: Scope) -> None:
+        conflicts = Causes()
+        with Existing(self._target) as existing:
+            for entry in self._surveyor.selected(scope.leaves):
+                if entry.path and existing.find(entry.path) is not None:
+                    conflicts.add("there", entry.path)
+        if conflicts:
+            raise InvalidParameterError(
+                f"overwrite=fail, and something is there already: {conflicts.by_cause['there'].told()} "
+                f"below {self._target.told(b'')}. Nothing was written.",
+                "overwrite",
+            )
+
+    def _write(self, scope: Scope, check: VolumeCheck, found: _Found, helpers: Helpers | None) -> None:
+        plan = WorkPlan(
+            opened=self._chosen.opened,
+            target=self._target,
+            include=self._order.options.include,
+            missing=check.missing,
+            needed_bytes=scope.bytes,
+            separate_large=False,
+        )
+        small = scope.entries <= SMALL_ENTRIES and scope.bytes <= SMALL_BYTES
+        crew: Crew = Alone(self._storage)
+        if helpers is not None and not small:
+            crew = helpers
+            plan = replace(plan, separate_large=True)
+        claims = Claims()
+        counter = _Counter(self._report, scope.files, scope.bytes)
+        for result in crew.run(plan, shares_of(scope, self._order.helpers), claims, counter):
+            found.add(result)
+        self._finish(plan, claims, found)
+
+    def _finish(self, plan: WorkPlan, claims: Claims, found: _Found) -> None:
+        """Do what had to wait for all shares: links between them, and directories they had in common."""
+        links = []
+        for link in found.links:
+            if link.group in found.failed_groups:
+                found.tally.lost.add("hard links whose first name could not be restored", link.path)
+            else:
+                links.append((claims.first[link.group], link.path))
+        worker = Worker(plan, self._storage, claims.claim, _nothing_to_tell, secrets.token_hex(8))
+        try:
+            found.add(worker.finish(links))
+            found.directories.sort(key=lambda pending: walk_key(pending.entry.path), reverse=True)
+            found.add(worker.finish_directories(found.directories, found.made))
+        finally:
+            worker.close()
+
+
+def _nothing_to_tell(tally: Tally) -> None:
+    """Links and directories come after the last progress."""
+    del tally
+
+
+def shares_of(scope: Scope, helpers: int) -> list[Share]:
+    """Cut the leaves into shares: a few for each process, so that none waits long for the others."""
+    size = max(1, min(PAGES_AHEAD, -(-len(scope.leaves) // (4 * max(1, helpers)))))
+    return [Share(scope.leaves[start : start + size]) for start in range(0, len(scope.leaves), size)]

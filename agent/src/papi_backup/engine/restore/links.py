@@ -1,0 +1,52 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hard links: the first name of a file is written, the others are linked to it.
+
+Who is first is asked of the restore's main process, once for each group and process.  A name whose
+first is still on its way, or is another process's, is linked later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from papi_backup.engine.format.entries import Entry
+from papi_backup.engine.restore.share import PendingLink, ShareResult
+
+Claim = Callable[[str, bytes], bool]
+"""Asks to be the writer of a link group, by the path given; True for the first who asks."""
+
+
+class Links:
+    """One process's view of the link groups."""
+
+    def __init__(self, claim: Claim) -> None:
+        self._claim = claim
+        self._first: dict[str, bytes] = {}
+        self._finished: set[str] = set()
+
+    def is_first(self, entry: Entry, result: ShareResult) -> bool:
+        """Return whether this name's content must be written; if not, it waits in ``result.links``."""
+        group = entry.link_group
+        if group not in self._first and self._claim(group, entry.path):
+            self._first[group] = entry.path
+            return True
+        result.links.append(PendingLink(group, entry.path))
+        return False
+
+    def done(self, entry: Entry) -> None:
+        """Note that a first name is in its place."""
+        if entry.link_group:
+            self._finished.add(entry.link_group)
+
+    def failed(self, entry: Entry, result: ShareResult) -> None:
+        """Note that a first name could not be put in its place: nobody must link to what is there."""
+        if entry.link_group:
+            result.failed_groups.add(entry.link_group)
+            self._first.pop(entry.link_group, None)
+
+    def settled(self, result: ShareResult) -> list[tuple[PendingLink, bytes]]:
+        """Take the links out of ``result`` whose first name this process has put in its place."""
+        ready = [link for link in result.links if link.group in self._finished]
+        result.links = [link for link in result.links if link.group not in self._finished]
+        return [(link, self._first[link.group]) for link in ready]

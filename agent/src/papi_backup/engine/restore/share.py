@@ -1,0 +1,68 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the processes of one restore tell each other: the plan, shares of work, and what came of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from papi_backup.engine.format.entries import Entry
+from papi_backup.engine.opened import OpenedBackup
+from papi_backup.engine.restore.index import Leaf
+from papi_backup.engine.restore.tally import Tally
+from papi_backup.engine.restore.tree import Target
+
+LARGE_FILE = 32 << 20
+"""Files from this size on are shares of their own, so that several processes take one each."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkPlan:
+    """Everything that does not change between shares.  ``missing``: volumes not worth asking for."""
+
+    opened: OpenedBackup
+    target: Target
+    include: tuple[str, ...]
+    missing: frozenset[str]
+    needed_bytes: int
+    separate_large: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Neighbouring leaves, or the large files in some rows of one leaf."""
+
+    leaves: tuple[Leaf, ...]
+    rows: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class PendingDirectory:
+    """A directory whose metadata must wait until everything is written.
+
+    ``only_if_made``: it is above what was asked for, and keeps its metadata if it was there before.
+    """
+
+    entry: Entry
+    only_if_made: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PendingLink:
+    """A hard link whose first name another process writes."""
+
+    group: str
+    path: bytes
+
+
+@dataclass(slots=True)
+class ShareResult:
+    """What came of a share."""
+
+    tally: Tally
+    directories: list[PendingDirectory] = field(default_factory=list)
+    links: list[PendingLink] = field(default_factory=list)
+    large: list[Share] = field(default_factory=list)
+    made: set[bytes] = field(default_factory=set)
+    devices: dict[int, bytes] = field(default_factory=dict)
+    failed_groups: set[str] = field(default_factory=set)

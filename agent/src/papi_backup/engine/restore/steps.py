@@ -1,0 +1,207 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The reading side of a share: pages to entries, entries to decisions, decisions to steps for the writer.
+
+Whatever has no content (links, devices, files that are already right) is settled here; contents
+and the end of each directory are steps, in walk order, in batches that one round of fetching serves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from papi_backup.engine.format.entries import ANCESTOR, DIRECTORY, FILE, Entry
+from papi_backup.engine.format.leaf import LeafPage
+from papi_backup.engine.format.names import CONTENT, INDEX
+from papi_backup.engine.format.references import Item, PageRef
+from papi_backup.engine.restore.fetch import Key, SegmentSource
+from papi_backup.engine.restore.files import Placer
+from papi_backup.engine.restore.index import Index, Leaf
+from papi_backup.engine.restore.links import Links
+from papi_backup.engine.restore.policy import Judge
+from papi_backup.engine.restore.select import Selector
+from papi_backup.engine.restore.share import LARGE_FILE, PendingDirectory, Share, ShareResult, WorkPlan
+from papi_backup.engine.restore.tree import BlockedError, Tree
+from papi_backup.model.errors import CorruptedBackupError
+
+BATCH_BYTES = 8 << 20
+"""Sealed bytes one round of fetching gets."""
+BATCH_STEPS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A piece of a file's content, or all of it; ``last`` completes the file."""
+
+    entry: Entry
+    page: PageRef
+    items: list[Item]
+    last: bool
+
+
+Step = Content | PendingDirectory
+
+
+@dataclass(slots=True)
+class Batch:
+    """Steps and the segments they need that were not on their way before."""
+
+    steps: list[Step] = field(default_factory=list)
+    keys: dict[Key, None] = field(default_factory=dict)
+    bytes: int = 0
+
+
+@dataclass(slots=True)
+class _OpenDirectory:
+    """A directory the walk is in.  ``busy``: something below it is done by another process or later."""
+
+    prefix: bytes
+    pending: PendingDirectory
+    busy: bool = False
+
+
+class ShareReader:
+    """Reads one share after another.  One instance serves one process."""
+
+    def __init__(
+        self,
+        plan: WorkPlan,
+        source: SegmentSource,
+        tree: Tree,
+        placer: Placer,
+        links: Links,
+        *,
+        refused: Callable[[ShareResult, bytes, Exception], None],
+    ) -> None:
+        self._plan = plan
+        self._source = source
+        self._tree = tree
+        self._placer = placer
+        self._links = links
+        self._refused = refused
+        self.index = Index(source, plan.opened)
+        self._judge = Judge(plan.target.overwrite, self.index.items, plan.opened.keys)
+        self._selector = Selector(plan.include)
+        self._stack: list[_OpenDirectory] = []
+        self._batch = Batch()
+
+    def batches(self, share: Share, result: ShareResult) -> Iterator[Batch]:
+        """Yield the share's batches; each one's segments are already asked for."""
+
+        def lost(error: CorruptedBackupError, entries: int) -> None:
+            result.tally.lost.add(error.message, None, entries)
+
+        self._stack = []
+        self._batch = Batch()
+        self._source.request((INDEX, leaf.page.segment) for leaf in share.leaves)
+        for leaf in share.leaves:
+            for reference, page in self.index.leaf_pages(leaf, lost):
+                for row in range(len(page)):
+                    if not share.rows or row in share.rows:
+                        yield from self._row(share, reference, page, row, result)
+        while self._stack:
+            result.directories.append(self._stack.pop().pending)
+        yield self._sent()
+
+    def _sent(self) -> Batch:
+        batch, self._batch = self._batch, Batch()
+        self._source.request(batch.keys)
+        return batch
+
+    def _row(
+        self, share: Share, reference: PageRef, page: LeafPage, row: int, result: ShareResult
+    ) -> Iterator[Batch]:
+        path, kind = page.paths[row], page.types[row]
+        selected = self._selector.selects(path)
+        if not selected and not (kind == DIRECTORY and self._selector.concerns(path, kind)):
+            return
+        if self._plan.target.is_protected(path):
+            result.tally.warnings.add("the agent's own state is not restored", path)
+            return
+        self._leave(path, result)
+        try:
+            entry = self.index.entry(reference, page, row)
+            if kind == DIRECTORY:
+                if not share.rows:
+                    self._directory(entry, selected, result)
+            elif kind == FILE and entry.size >= LARGE_FILE and self._plan.separate_large and not share.rows:
+                result.large.append(Share((Leaf(reference, len(page)),), frozenset((row,))))
+                self._mark_busy()
+            elif self._is_needed(entry, result):
+                yield from self._content(entry, reference)
+        except CorruptedBackupError as error:
+            result.tally.lost.add(error.message, path)
+        except (BlockedError, OSError) as error:
+            self._refused(result, path, error)
+        if len(self._batch.steps) >= BATCH_STEPS:
+            yield self._sent()
+
+    def _leave(self, path: bytes, result: ShareResult) -> None:
+        """Finish the directories that ``path`` is not in, those of other hands' work later."""
+        stack = self._stack
+        while stack and not path.startswith(stack[-1].prefix):
+            left = stack.pop()
+            if left.busy:
+                result.directories.append(left.pending)
+            else:
+                self._batch.steps.append(left.pending)
+
+    def _mark_busy(self) -> None:
+        for directory in self._stack:
+            directory.busy = True
+
+    def _directory(self, entry: Entry, selected: bool, result: ShareResult) -> None:
+        """Make a directory that was asked for; one above is made when something below it is."""
+        only_if_made = True
+        prefix = entry.path + b"/" if entry.path else b""
+        if selected and ANCESTOR not in entry.flags:
+            fresh = bool(entry.path) and self._tree.make_directory(entry.path)
+            only_if_made = not fresh and not self._plan.target.replaces
+            result.tally.others += 1
+        self._stack.append(_OpenDirectory(prefix, PendingDirectory(entry, only_if_made)))
+
+    def _is_needed(self, entry: Entry, result: ShareResult) -> bool:
+        """Settle an entry that needs no content; return whether its content must be written."""
+        found = self._tree.find(entry.path)
+        target, tally = self._plan.target, result.tally
+        if found is not None and target.overwrite == "fail":
+            raise BlockedError("something is there already and overwrite=fail keeps it")
+        if found is not None and not target.replaces:
+            tally.kept += 1
+            return False
+        if entry.link_group and not self._links.is_first(entry, result):
+            self._mark_busy()
+            return False
+        try:
+            if self._judge.verdict(entry, found) == "same":
+                self._placer.fix_metadata(entry)
+                tally.kept += 1
+                self._links.done(entry)
+                return False
+            if entry.type == FILE:
+                return True
+            self._placer.special(entry)
+            tally.others += 1
+            self._links.done(entry)
+        except (BlockedError, OSError, CorruptedBackupError):
+            self._links.failed(entry, result)
+            raise
+        return False
+
+    def _content(self, entry: Entry, reference: PageRef) -> Iterator[Batch]:
+        """Add a file's content to the batch, which is sent whenever it is full."""
+        batch = self._batch
+        items: list[Item] = []
+        for item in self.index.items(entry):
+            items.append(item)
+            if item.segment is not None:
+                key = (CONTENT, item.segment)
+                if key not in batch.keys and self._source.wants(key):
+                    batch.keys[key] = None
+                    batch.bytes += item.segment.length
+                    if batch.bytes >= BATCH_BYTES:
+                        batch.steps.append(Content(entry, reference, items, last=False))
+                        yield self._sent()
+                        batch, items = self._batch, []
+        batch.steps.append(Content(entry, reference, items, last=True))
