@@ -44,6 +44,7 @@ class MemoryStorage:
 
     def create(self, name: str, size_hint: int = 0) -> MemoryWriter:
         """See ``protocol.Storage.create``."""
+        del size_hint
         return MemoryWriter(self.objects, name)
 
     def delete(self, names: Sequence[str]) -> None:

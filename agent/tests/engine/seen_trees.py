@@ -122,7 +122,7 @@ def tree_in_backup(storage: Storage, opened: OpenedBackup, root: bytes | str | o
     pages, segments = PageReader(storage, opened), SegmentReader(storage, opened)
     tree: Tree = {}
     groups: dict[str, set[bytes]] = defaultdict(set)
-    for unused, leaf in pages.leaves():
+    for _page, leaf in pages.leaves():
         for entry in leaf.entries():
             if ANCESTOR in entry.flags:
                 continue

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,7 @@ PSEUDO_FILE_SYSTEMS = frozenset(
     b"proc pstore rpc_pipefs securityfs selinuxfs sysfs tracefs".split()
 )
 """File systems of the kernel itself: their mount points are kept, their contents are not."""
+_VANISHED = frozenset((errno.ENOENT, errno.ENOTDIR))
 Warn = Callable[[bytes, str], None]
 
 
@@ -47,7 +49,7 @@ def normalise_sources(paths: Sequence[bytes]) -> tuple[bytes, ...]:
         if os.path.lexists(absolute(normal)):
             cleaned.add(normal)
         else:
-            missing.append(os.fsdecode(path))
+            missing.append(repr(os.fsdecode(path)))
     if missing:
         raise InvalidParameterError(f"Nothing to back up: {', '.join(missing)} does not exist.", "paths")
     if not cleaned:
@@ -89,24 +91,32 @@ class Walker:
     def __iter__(self) -> Iterator[Found]:
         told: set[bytes] = set()
         for source in self._sources:
-            for ancestor in _ancestors(source):
-                if ancestor not in told:
-                    told.add(ancestor)
-                    yield Found(ancestor, os.lstat(absolute(ancestor)), ancestor=True)
+            if self._is_skipped(source):
+                self._warn(source, "belongs to the agent itself and is not backed up")
+                continue
             try:
+                above = [
+                    Found(ancestor, os.lstat(absolute(ancestor)), ancestor=True)
+                    for ancestor in _ancestors(source)
+                    if ancestor not in told
+                ]
                 status = os.lstat(absolute(source))
             except OSError as error:
                 self._warn(source, error.strerror or str(error))
                 continue
+            told.update(found.path for found in above)
+            yield from above
             yield Found(source, status)
             if stat.S_ISDIR(status.st_mode):
-                yield from self._below(source, status, ())
+                yield from self._below(source, status)
 
-    def _below(
-        self, directory: bytes, status: os.stat_result, above: tuple[tuple[int, int], ...]
-    ) -> Iterator[Found]:
+    def _is_skipped(self, path: bytes) -> bool:
+        return path in self._skipped or any(above in self._skipped for above in _ancestors(path))
+
+    def _below(self, directory: bytes, status: os.stat_result) -> Iterator[Found]:
         """Yield everything below a directory, without recursion in Python's stack."""
-        stack = [(self._children(directory, status, above), above)]
+        above: tuple[tuple[int, int], ...] = (_identity(status),)
+        stack = [(self._children(directory, status, ()), above)]
         while stack:
             children, above = stack[-1]
             found = next(children, None)
@@ -129,7 +139,8 @@ class Walker:
         try:
             entries = self._scan(directory)
         except OSError as error:
-            self._warn(directory, error.strerror or str(error))
+            if error.errno not in _VANISHED:
+                self._warn(directory, error.strerror or str(error))
             return
         prefix = directory + b"/" if directory else b""
         # A directory's subtree sorts right behind it, so plain order of names is walk order.
@@ -147,10 +158,13 @@ class Walker:
         try:
             with os.scandir(place) as entries:
                 for entry in entries:
+                    name = os.fsencode(entry.name)
                     try:
-                        found.append((os.fsencode(entry.name), entry.stat(follow_symlinks=False)))
-                    except FileNotFoundError:
-                        continue
+                        found.append((name, entry.stat(follow_symlinks=False)))
+                    except OSError as error:  # another user's mount, say: that is no reason to lose the rest
+                        if error.errno not in _VANISHED:
+                            path = directory + b"/" + name if directory else name
+                            self._warn(path, error.strerror or str(error))
         finally:
             if isinstance(place, int):
                 os.close(place)

@@ -1,0 +1,258 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which paths a backup meets, and in which order."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from papi_backup.engine.backup.excludes import Excludes
+from papi_backup.engine.backup.select import skipped_paths
+from papi_backup.engine.backup.walk import Found, Walker, normalise_sources, pseudo_mounts
+from papi_backup.engine.format.entries import walk_key
+from papi_backup.model.errors import InvalidParameterError
+
+
+class Walk:
+    """What one walk met, relative to ``base``, and what it warned of."""
+
+    def __init__(self, base: Path, *sources: str, excludes: tuple[bytes, ...] = (), own: str = "") -> None:
+        top = os.fsencode(os.path.realpath(base)).lstrip(b"/")
+        self.warnings: list[tuple[bytes, str]] = []
+        walker = Walker(
+            normalise_sources([os.fsencode(base / source) for source in sources]),
+            Excludes(excludes),
+            skipped_paths(own),
+            lambda path, text: self.warnings.append((path[len(top) + 1 :], text)),
+        )
+        self.found: list[Found] = list(walker)
+        self.above = [found.path for found in self.found if found.ancestor and not found.path.startswith(top)]
+        self.paths = [
+            found.path[len(top) :].lstrip(b"/") for found in self.found if found.path.startswith(top)
+        ]
+
+
+def make(base: Path, *names: str) -> None:
+    """Make files, and directories where a name ends in a slash."""
+    for name in names:
+        place = base / name
+        if name.endswith("/"):
+            place.mkdir(parents=True, exist_ok=True)
+        else:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(name)
+
+
+@pytest.fixture
+def deep(tmp_path: Path) -> Iterator[Path]:
+    """A directory whose innermost file has a path of more than 4,096 bytes; names of 255 bytes."""
+    descriptor = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    for level in range(20):
+        name = f"{level:03}" + "d" * 252
+        os.mkdir(name, dir_fd=descriptor)
+        below = os.open(name, os.O_RDONLY | os.O_DIRECTORY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = below
+    os.close(os.open("leaf", os.O_WRONLY | os.O_CREAT, dir_fd=descriptor))
+    os.close(descriptor)
+    yield tmp_path
+    shutil.rmtree(tmp_path)
+
+
+def test_a_directory_comes_before_what_is_in_it_and_siblings_by_their_bytes(tmp_path: Path) -> None:
+    make(tmp_path, "a/b", "a-b", "a/c/d", "a.b", "B", "a0")
+    assert Walk(tmp_path, "").paths == [b"", b"B", b"a", b"a/b", b"a/c", b"a/c/d", b"a-b", b"a.b", b"a0"]
+
+
+_NAME = st.one_of(
+    st.binary(min_size=1, max_size=6).map(lambda raw: raw.replace(b"/", b"-").replace(b"\0", b"\n")),
+    st.sampled_from([b"-", b"\n", b"\xff\xfe", b"\x01", b"a-b", b"a", b"n" * 255, b"\xc3\xa9", b" "]),
+).filter(lambda name: name not in (b".", b".."))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(paths=st.lists(st.lists(_NAME, min_size=1, max_size=3), max_size=12))
+def test_the_order_is_that_of_walk_keys_whatever_the_names(paths: list[list[bytes]]) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        base = os.fsencode(os.path.realpath(place))
+        for path in paths:
+            os.makedirs(os.path.join(base, *path), exist_ok=True)
+        met = Walk(Path(place), "").paths
+        assert met == sorted(met, key=walk_key)
+        expected = {b"/".join(path[:depth]) for path in paths for depth in range(len(path) + 1)} | {b""}
+        assert set(met) == expected
+        assert len(met) == len(expected)
+
+
+def test_the_directories_above_a_source_come_once_each_and_are_marked(tmp_path: Path) -> None:
+    make(tmp_path, "s/a/1", "s/b/2", "s/c")
+    walk = Walk(tmp_path, "s/a", "s/b")
+    top = os.fsencode(os.path.realpath(tmp_path)).lstrip(b"/")
+    parents = [b"/".join(top.split(b"/")[:depth]) for depth in range(len(top.split(b"/")))]
+    assert walk.above == parents
+    assert walk.paths == [b"", b"s", b"s/a", b"s/a/1", b"s/b", b"s/b/2"]
+    marked = [found.path[len(top) + 1 :] for found in walk.found if found.ancestor][-2:]
+    assert marked == [b"", b"s"]
+
+
+def test_sources_in_others_and_sources_given_twice_count_once(tmp_path: Path) -> None:
+    make(tmp_path, "a/b/c", "a-b")
+    walk = Walk(tmp_path, "a/b", "a-b", "a", "a/", "a/../a", "a/b/c")
+    assert walk.paths == [b"", b"a", b"a/b", b"a/b/c", b"a-b"]
+
+
+def test_a_single_file_can_be_a_source(tmp_path: Path) -> None:
+    make(tmp_path, "a/b", "a/c")
+    assert Walk(tmp_path, "a/b").paths == [b"", b"a", b"a/b"]
+
+
+def test_symbolic_links_above_a_source_are_resolved(tmp_path: Path) -> None:
+    make(tmp_path, "real/a/b")
+    (tmp_path / "link").symlink_to("real")
+    assert Walk(tmp_path, "link/a").paths == [b"", b"real", b"real/a", b"real/a/b"]
+
+
+def test_a_link_itself_is_met_and_never_followed(tmp_path: Path) -> None:
+    make(tmp_path, "real/a", "s/")
+    (tmp_path / "s/link").symlink_to("../real")
+    assert Walk(tmp_path, "s").paths == [b"", b"s", b"s/link"]
+
+
+def test_the_whole_system_can_be_a_source(tmp_path: Path) -> None:
+    assert normalise_sources([b"/", os.fsencode(tmp_path)]) == (b"",)
+
+
+def test_paths_that_do_not_exist_are_all_named_and_nothing_is_backed_up(tmp_path: Path) -> None:
+    make(tmp_path, "a")
+    with pytest.raises(InvalidParameterError) as refused:
+        normalise_sources([os.fsencode(tmp_path / name) for name in ("a", "b", "c\udcff")])
+    assert str(tmp_path / "b") in refused.value.message
+    assert "c\\udcff" in refused.value.message
+    refused.value.message.encode()  # names that are no text must not make the message unprintable
+
+
+@pytest.mark.parametrize("path", [b"etc", b"", b"./etc"])
+def test_a_relative_path_is_refused(path: bytes) -> None:
+    with pytest.raises(InvalidParameterError, match="not absolute"):
+        normalise_sources([path])
+
+
+def test_no_paths_at_all_are_refused() -> None:
+    with pytest.raises(InvalidParameterError, match="no paths"):
+        normalise_sources([])
+
+
+def test_what_is_excluded_is_not_entered(tmp_path: Path) -> None:
+    make(tmp_path, "keep/x.tmp", "keep/y", "cache/z")
+    walk = Walk(tmp_path, "", excludes=(b"*.tmp", b"cache/"))
+    assert walk.paths == [b"", b"keep", b"keep/y"]
+
+
+def test_the_agents_own_state_is_left_out_wherever_it_lies(tmp_path: Path) -> None:
+    make(tmp_path, "var/state/db", "var/other")
+    (tmp_path / "alias").symlink_to("var/state")
+    assert Walk(tmp_path, "", own=str(tmp_path / "alias")).paths == [b"", b"alias", b"var", b"var/other"]
+
+
+@pytest.mark.parametrize("source", ["state", "state/sub"])
+def test_the_agents_own_state_is_left_out_also_when_it_is_a_source(tmp_path: Path, source: str) -> None:
+    make(tmp_path, "state/sub/db", "other")
+    walk = Walk(tmp_path, source, "other", own=str(tmp_path / "state"))
+    assert walk.paths == [b"", b"other"]
+    assert walk.warnings == [(source.encode(), "belongs to the agent itself and is not backed up")]
+
+
+def test_a_path_beyond_what_the_kernel_takes_at_once_is_walked(deep: Path) -> None:
+    walk = Walk(deep, "")
+    assert walk.warnings == []
+    assert len(walk.paths[-1]) > 4096
+    assert walk.paths[-1].endswith(b"/leaf")
+
+
+def test_a_source_that_vanished_since_it_was_named_is_told(tmp_path: Path) -> None:
+    make(tmp_path, "a/b", "c")
+    warnings: list[tuple[bytes, str]] = []
+    sources = normalise_sources([os.fsencode(tmp_path / name) for name in ("a/b", "c")])
+    walker = Walker(sources, Excludes([]), frozenset(), lambda path, text: warnings.append((path, text)))
+    shutil.rmtree(tmp_path / "a")
+    assert [found.path for found in walker][-1].endswith(b"/c")
+    assert [(path.endswith(b"/a/b"), text) for path, text in warnings] == [
+        (True, "No such file or directory")
+    ]
+
+
+def test_what_vanishes_during_the_walk_is_no_matter(tmp_path: Path) -> None:
+    make(tmp_path, "a/b", "c/d", "e")
+    walker = Walker(normalise_sources([os.fsencode(tmp_path)]), Excludes([]), frozenset(), pytest.fail)
+    met = []
+    for found in walker:
+        met.append(os.path.basename(found.path))
+        if met[-1] == b"a":
+            shutil.rmtree(tmp_path / "a")
+            shutil.rmtree(tmp_path / "c")
+    assert met[-3:] == [b"a", b"c", b"e"]
+
+
+def test_sockets_and_fifos_are_met_without_being_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with socket.socket(socket.AF_UNIX) as listener:
+        monkeypatch.chdir(tmp_path)  # a socket's name is at most 108 bytes
+        listener.bind("socket")
+        assert Walk(tmp_path, "").paths == [b"", b"fifo", b"socket"]
+
+
+def test_only_file_systems_of_the_kernel_itself_are_pseudo(tmp_path: Path) -> None:
+    mountinfo = tmp_path / "mountinfo"
+    mountinfo.write_bytes(
+        b"22 28 0:21 / /proc rw,nosuid shared:12 - proc proc rw\n"
+        b"23 28 8:1 / /home\\040dir rw shared:1 - ext4 /dev/sda1 rw\n"
+        b"24 28 0:22 / /odd\\040one\xff rw - sysfs sysfs rw\n"
+        b"25 28 0:23 / /run rw master:1 shared:2 - tmpfs tmpfs rw\n"
+    )
+    assert pseudo_mounts(str(mountinfo)) == {b"proc", b"odd one\xff"}
+    assert pseudo_mounts(str(tmp_path / "missing")) == frozenset()
+
+
+_IN_A_NAMESPACE = """
+import os, subprocess, sys
+from papi_backup.engine.backup.excludes import Excludes
+from papi_backup.engine.backup.walk import Walker
+base = sys.argv[1]
+subprocess.run(["mount", "--bind", base, base + "/a/loop"], check=True)
+subprocess.run(["mount", "-t", "proc", "proc", base + "/proc"], check=True)
+top = os.fsencode(base).lstrip(b"/")
+warnings = []
+walker = Walker((top,), Excludes([]), frozenset(), lambda path, text: warnings.append((path, text)))
+print([found.path[len(top):] for found in walker if found.path.startswith(top)])
+print([(path[len(top):], text) for path, text in warnings])
+"""
+
+
+def test_mounts_that_lead_back_and_the_kernels_own_are_not_entered(tmp_path: Path) -> None:
+    base = Path(os.path.realpath(tmp_path))
+    make(base, "a/loop/", "a/x", "proc/")
+    flags = ["--mount", "--pid", "--fork"] + ([] if os.geteuid() == 0 else ["--user", "--map-root-user"])
+    ended = subprocess.run(
+        [shutil.which("unshare") or "unshare", *flags, sys.executable, "-c", _IN_A_NAMESPACE, str(base)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert ended.returncode == 0, ended.stderr
+    paths, warnings = ended.stdout.splitlines()
+    assert paths == str([b"", b"/a", b"/a/loop", b"/a/x", b"/proc"])
+    assert warnings == str([(b"/a/loop", "is mounted inside itself; its contents are left out")])
