@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ASGI application: receives a request, has a thread answer it, sends the reply."""
+
+from __future__ import annotations
+
+from email.utils import formatdate
+
+import anyio
+import anyio.to_thread
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from papi_backup.api.dispatch import Dispatcher, Reply, Target, error_reply
+from papi_backup.api.request import BadBodyError, ClientGoneError, Limits, Request, receive_request
+from papi_backup.model.errors import InvalidParameterError
+
+QUICK_THREADS = 16
+STORAGE_THREADS = 8
+"""Calls that wait for storages have threads of their own, so that they do not keep others waiting."""
+
+
+class BackupApplication:
+    """Serves the endpoint table.  The event loop only moves bytes; everything else happens in threads."""
+
+    def __init__(self, dispatcher: Dispatcher, limits: Limits) -> None:
+        self._dispatcher = dispatcher
+        self._limits = limits
+        self._quick = anyio.CapacityLimiter(QUICK_THREADS)
+        self._storage = anyio.CapacityLimiter(STORAGE_THREADS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        target = self._dispatcher.target(scope["path"])
+        try:
+            request = await receive_request(scope, receive, self._limits)
+        except ClientGoneError:
+            return
+        except BadBodyError as error:
+            reply = error_reply(target, InvalidParameterError(str(error)), 200)
+            await _send(reply, scope, receive, send, last=True)
+            return
+        await _send(await self._answer(target, request), scope, receive, send)
+
+    async def _answer(self, target: Target, request: Request) -> Reply:
+        slow = target.endpoint is not None and target.endpoint.asks_storages
+        return await anyio.to_thread.run_sync(
+            self._dispatcher.answer,
+            target,
+            request,
+            # When the agent stops and has waited long enough, it does not wait for a storage as well.
+            abandon_on_cancel=True,
+            limiter=self._storage if slow else self._quick,
+        )
+
+
+async def _send(reply: Reply, scope: Scope, receive: Receive, send: Send, *, last: bool = False) -> None:
+    response = Response(reply.body, reply.status, dict(reply.headers), reply.media_type)
+    response.headers["Date"] = formatdate(usegmt=True)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    if last:
+        response.headers["Connection"] = "close"
+    await response(scope, receive, send)
+
+
+def create_app(dispatcher: Dispatcher, limits: Limits) -> Starlette:
+    """Return the application: one route, because the endpoint table routes."""
+    return Starlette(routes=[Route("/{path:path}", BackupApplication(dispatcher, limits))])

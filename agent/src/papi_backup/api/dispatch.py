@@ -1,0 +1,170 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a whole request to a whole reply: who calls, may they, with which arguments, what comes out."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from papi_backup.api.call import AgentInfo, Answer, Call
+from papi_backup.api.envelope import DEFAULT_FORMAT, FORMATS, encode, failure, success
+from papi_backup.api.gate import Admission, Gate, session_cookie
+from papi_backup.api.parameters import read_arguments
+from papi_backup.api.raw_parameters import raw_parameters
+from papi_backup.api.request import Request
+from papi_backup.api.table import Endpoint
+from papi_backup.model.account import Identity
+from papi_backup.model.errors import (
+    AuthenticationError,
+    InternalError,
+    InvalidParameterError,
+    NoSuchEntityError,
+    PapiError,
+    PermissionDeniedError,
+)
+from papi_backup.services.container import Services
+
+log = logging.getLogger(__name__)
+_NOBODY = Identity("", "viewer")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An HTTP answer."""
+
+    status: int
+    media_type: str
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a path names: an endpoint of the table (None: nothing) and the format of the answer."""
+
+    endpoint: Endpoint | None
+    answer_format: str
+
+
+class Dispatcher:
+    """Answers requests.  :meth:`answer` blocks and may be called from many threads at once."""
+
+    def __init__(
+        self, endpoints: Mapping[str, Endpoint], services: Services, gate: Gate, agent: AgentInfo
+    ) -> None:
+        self._endpoints = endpoints
+        self._services = services
+        self._gate = gate
+        self._agent = agent
+
+    def target(self, path: str) -> Target:
+        """Look a path up; an unknown extension names nothing and is answered in the default format."""
+        endpoint = self._endpoints.get(path)
+        if endpoint is not None:
+            return Target(endpoint, DEFAULT_FORMAT)
+        for extension in FORMATS:
+            if path.endswith(f".{extension}"):
+                return Target(self._endpoints.get(path.removesuffix(f".{extension}")), extension)
+        return Target(None, DEFAULT_FORMAT)
+
+    def answer(self, target: Target, request: Request) -> Reply:
+        """Answer a request.  Errors of the API go out with HTTP 200 (wire.md "Envelope")."""
+        endpoint = target.endpoint
+        if endpoint is None:
+            unknown = NoSuchEntityError("There is no such method, or not in that format.")
+            return error_reply(target, unknown, 404)
+        method = "GET" if request.method == "HEAD" else request.method
+        if method not in endpoint.http_methods:
+            allowed = ", ".join(endpoint.http_methods)
+            refused = InvalidParameterError(f"The method {endpoint.name} takes {allowed} only.")
+            return error_reply(target, refused, 405, {"Allow": allowed})
+        course = _Course(endpoint, request.source.address)
+        try:
+            answer = self._handle(endpoint, request, course)
+            course.outcome = "success"
+            return _reply(target, 200, success(answer.data, answer.beside), course.headers)
+        except PapiError as error:
+            course.outcome = f"{error.code} {error.name}"
+            return error_reply(target, error, 200, course.headers)
+        except Exception:  # the outermost edge of a request: logged, and told as a crash
+            log.exception("the method %s failed", endpoint.name)
+            return error_reply(target, InternalError("The agent failed; its log says more."), 500)
+        finally:
+            course.log()
+
+    def _handle(self, endpoint: Endpoint, request: Request, course: _Course) -> Answer:
+        raw = raw_parameters(request.query, request.content_type, request.body)
+        admission = self._gate.admit(raw, request.token, request.source)
+        if admission.session is not None:
+            course.set_cookie(admission.session.token, request)
+        identity = _admitted(endpoint, admission)
+        course.who = identity.name
+        call = Call(
+            services=self._services,
+            agent=self._agent,
+            admission=admission,
+            identity=identity,
+            arguments=read_arguments(endpoint.parameters, raw),
+        )
+        answer = endpoint.handler(call)
+        if answer.ends_session:
+            course.set_cookie("", request)
+        return answer
+
+
+@dataclass(slots=True)
+class _Course:
+    """What becomes known of a call while it is answered."""
+
+    endpoint: Endpoint
+    address: str
+    who: str = ""
+    outcome: str = "crash"
+    headers: dict[str, str] = field(default_factory=dict)
+    started: float = field(default_factory=time.monotonic)
+
+    def set_cookie(self, token: str, request: Request) -> None:
+        self.headers["Set-Cookie"] = session_cookie(token, secure=request.source.secure)
+
+    def log(self) -> None:
+        """Changes and attempts at them are worth a line; who reads what is not.  Never parameters."""
+        level = logging.INFO if self.endpoint.access == "administrator" else logging.DEBUG
+        seconds = time.monotonic() - self.started
+        log.log(
+            level,
+            "%s by %r from %s: %s (%.3f s)",
+            self.endpoint.name,
+            self.who,
+            self.address,
+            self.outcome,
+            seconds,
+        )
+
+
+def error_reply(
+    target: Target, error: PapiError, status: int, headers: Mapping[str, str] | None = None
+) -> Reply:
+    """Return the reply that tells ``error``."""
+    return _reply(target, status, failure(error), headers or {})
+
+
+def _reply(target: Target, status: int, envelope: dict[str, object], headers: Mapping[str, str]) -> Reply:
+    body = encode(envelope, target.answer_format)
+    return Reply(status, FORMATS[target.answer_format], body, headers)
+
+
+def _admitted(endpoint: Endpoint, admission: Admission) -> Identity:
+    """Return the caller; raises what keeps them out, before anything has happened."""
+    if endpoint.access == "open":
+        return admission.identity or _NOBODY
+    if admission.identity is None:
+        raise AuthenticationError("Authentication Error")
+    if endpoint.access == "administrator" and not admission.identity.is_administrator:
+        raise PermissionDeniedError(
+            f"Permission denied: {admission.identity.name!r} is a viewer, and {endpoint.name} is for"
+            " administrators."
+        )
+    return admission.identity

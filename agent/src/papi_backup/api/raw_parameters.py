@@ -1,0 +1,150 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Query and body of a request as fields and values, before any meaning (wire.md "Parameters").
+
+Forgiving about what old clients send: the body is told by what it looks like where its type does not say,
+a multipart type without boundary or body is no error, and ``name[]`` is ``name``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from email.message import Message
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser
+
+from papi_backup.model.errors import InvalidParameterError
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
+
+RawParameters = dict[str, list[object]]
+"""The values of each field, in the order in which they came."""
+
+_MAXIMUM_FIELDS = 20_000
+
+
+def raw_parameters(query: bytes, content_type: str, body: bytes) -> RawParameters:
+    """Merge the fields of query and body; raises :class:`InvalidParameterError` for a malformed body."""
+    merged: RawParameters = {}
+    for count, (name, value) in enumerate(_fields(query, content_type, body)):
+        if count >= _MAXIMUM_FIELDS:
+            raise InvalidParameterError(f"The request has more than {_MAXIMUM_FIELDS} fields.")
+        merged.setdefault(name.removesuffix("[]"), []).append(value)
+    return merged
+
+
+def _fields(query: bytes, content_type: str, body: bytes) -> Iterator[tuple[str, object]]:
+    yield from _form_fields(query)
+    if not body.strip():
+        return
+    kind, boundary = _kind_of(content_type)
+    if kind == "multipart/form-data" and not boundary and body.startswith(b"--"):
+        boundary = body[2:].partition(b"\n")[0].rstrip(b"\r")
+    if kind == "multipart/form-data" and boundary:
+        yield from _multipart_fields(body, boundary)
+    elif kind == "application/json" or body.lstrip().startswith(b"{"):
+        yield from _json_fields(body)
+    else:
+        yield from _form_fields(body.strip())
+
+
+def _kind_of(content_type: str) -> tuple[str, bytes]:
+    header = Message()
+    header["content-type"] = content_type
+    boundary = header.get_param("boundary", "")
+    return header.get_content_type() if content_type else "", str(boundary).encode("latin-1", "replace")
+
+
+def _form_fields(data: bytes) -> Iterator[tuple[str, object]]:
+    for field in data.split(b"&"):
+        if field:
+            name, *value = field.split(b"=", 1)
+            yield _unquoted(name), _unquoted(b"".join(value))
+
+
+def _unquoted(quoted: bytes) -> str:
+    return _decoded(unquote_to_bytes(quoted.replace(b"+", b" ")))
+
+
+def _decoded(data: bytes) -> str:
+    """Bytes that are no UTF-8 stay recognisable: paths may have them, other parameters refuse them."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def _json_fields(body: bytes) -> Iterator[tuple[str, object]]:
+    try:
+        fields = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+    except UnicodeDecodeError:
+        raise InvalidParameterError("The request's body is not UTF-8 text.") from None
+    except (ValueError, RecursionError):
+        # Not "from": the exception holds the body, and that may hold secrets.
+        raise InvalidParameterError("The request's body is not JSON.") from None
+    if not isinstance(fields, dict):
+        raise InvalidParameterError("The request's body is not a JSON object.")
+    for name, value in fields.items():
+        if value is not None:
+            yield name, value
+
+
+def _refuse_constant(word: str) -> object:
+    raise ValueError(f"{word} is not JSON")
+
+
+def _multipart_fields(body: bytes, boundary: bytes) -> list[tuple[str, object]]:
+    parts = _Parts()
+    try:
+        parser = MultipartParser(boundary, parts.callbacks)
+        parser.write(body)
+        parser.finalize()
+    except FormParserError:
+        raise InvalidParameterError("The request's body is not multipart/form-data.") from None
+    return parts.fields
+
+
+class _Parts:
+    """Gathers the parts that a parser reports; files count as texts."""
+
+    def __init__(self) -> None:
+        self.fields: list[tuple[str, object]] = []
+        self._header_name = b""
+        self._header_value = b""
+        self._disposition = b""
+        self._data = bytearray()
+        self.callbacks: MultipartCallbacks = {
+            "on_part_begin": self._begin,
+            "on_header_field": self._add_header_name,
+            "on_header_value": self._add_header_value,
+            "on_header_end": self._end_header,
+            "on_part_data": self._add_data,
+            "on_part_end": self._end,
+        }
+
+    def _begin(self) -> None:
+        self._disposition = b""
+        self._data = bytearray()
+
+    def _add_header_name(self, data: bytes, start: int, end: int) -> None:
+        self._header_name += data[start:end]
+
+    def _add_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._header_value += data[start:end]
+
+    def _end_header(self) -> None:
+        if self._header_name.strip().lower() == b"content-disposition":
+            self._disposition = self._header_value
+        self._header_name = self._header_value = b""
+
+    def _add_data(self, data: bytes, start: int, end: int) -> None:
+        self._data += data[start:end]
+
+    def _end(self) -> None:
+        header = Message()
+        header["content-disposition"] = self._disposition.decode("latin-1")
+        name = header.get_param("name", "", "content-disposition")
+        if isinstance(name, str) and name:
+            self.fields.append((_decoded(name.encode("latin-1", "replace")), _decoded(bytes(self._data))))

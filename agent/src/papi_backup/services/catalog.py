@@ -1,0 +1,86 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What storages hold: backups and host names (spec: list_backups, list_hostnames)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from papi_backup.model.catalog import CatalogEntry
+from papi_backup.model.errors import PapiError, from_code
+from papi_backup.model.storage import StorageConfig
+from papi_backup.services.lookups import storage_access
+from papi_backup.services.ports import StorageQueries
+from papi_backup.state.store import Store
+
+Backups = dict[str, list[CatalogEntry]]
+"""The backups of each backup name, oldest first."""
+
+
+class CatalogService:
+    """Listings.  One storage that fails fails the call, named: a listing that lacks it would be believed."""
+
+    def __init__(
+        self, store: Store, host_name: str, queries: StorageQueries, clock: Callable[[], datetime]
+    ) -> None:
+        self._store = store
+        self._host_name = host_name
+        self._queries = queries
+        self.clock = clock
+
+    def list_backups(
+        self,
+        storage_name: str = "",
+        hostname: str = "",
+        date_from: datetime | None = None,
+        date_to: datetime | None = None,
+    ) -> dict[str, Backups]:
+        """Return the backups of a host by storage and name; both bounds included.
+
+        A blank ``storage_name`` means all storages, a blank ``hostname`` this host.
+        Raises :class:`NoSuchEntityError` for an unknown storage, else what the storage raised.
+        """
+        found: dict[str, Backups] = {}
+        for storage in self._asked(storage_name):
+            with _named(storage):
+                entries = self._queries.list_backups(
+                    storage_access(self._store, storage), hostname or self._host_name
+                )
+            found[storage.storage_name] = _by_name(entries, date_from, date_to)
+        return found
+
+    def list_host_names(self, storage_name: str = "") -> dict[str, list[str]]:
+        """Return the hosts that have backups by storage; raises as :meth:`list_backups` does."""
+        found: dict[str, list[str]] = {}
+        for storage in self._asked(storage_name):
+            with _named(storage):
+                found[storage.storage_name] = self._queries.list_host_names(
+                    storage_access(self._store, storage)
+                )
+        return found
+
+    def _asked(self, storage_name: str) -> list[StorageConfig]:
+        if storage_name:
+            return [self._store.storages.by_name(storage_name)]
+        return self._store.storages.list()
+
+
+def _by_name(entries: list[CatalogEntry], date_from: datetime | None, date_to: datetime | None) -> Backups:
+    found: Backups = {}
+    for entry in sorted(entries, key=lambda entry: (entry.backup_name, entry.date, entry.backup)):
+        if (date_from is None or entry.date >= date_from) and (date_to is None or entry.date <= date_to):
+            found.setdefault(entry.backup_name, []).append(entry)
+    return found
+
+
+@contextmanager
+def _named(storage: StorageConfig) -> Iterator[None]:
+    try:
+        yield
+    except PapiError as error:
+        name = repr(storage.storage_name)
+        if name in error.message:
+            raise
+        raise from_code(error.code, f"Storage {name}: {error.message}") from error

@@ -1,0 +1,145 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Backup configurations: add, update, delete, get, list, test (spec: add_backup_config …)."""
+
+from __future__ import annotations
+
+import builtins
+import os
+from dataclasses import dataclass
+
+from papi_backup.config import Settings
+from papi_backup.model.errors import InvalidParameterError
+from papi_backup.model.job import Job
+from papi_backup.model.schedule import BackupConfig, Schedule
+from papi_backup.model.secret import NO_SECRET, Secret
+from papi_backup.services.change import Change
+from papi_backup.services.lookups import joined, refuse_taken
+from papi_backup.services.schedules import checked_schedule
+from papi_backup.services.storages import StorageService
+from papi_backup.state.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigEntry:
+    """A configuration with the name of its storage."""
+
+    config: BackupConfig
+    storage_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigStatus:
+    """A configuration with its last jobs."""
+
+    entry: ConfigEntry
+    full: Job | None
+    inc: Job | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFields:
+    """What add and update say.  None: as it is; an empty ``encryption_key`` turns encryption off."""
+
+    backup_name: str
+    storage_id: int
+    full: Schedule
+    inc: Schedule
+    encryption_key: Secret | None = None
+    paths: tuple[str, ...] | None = None
+    excludes: tuple[str, ...] | None = None
+
+
+class ConfigService:
+    """The verbs on configurations.  Unknown ids and names raise :class:`NoSuchEntityError` everywhere."""
+
+    def __init__(self, store: Store, settings: Settings, storages: StorageService) -> None:
+        self._store = store
+        self._settings = settings
+        self._storages = storages
+
+    def list(self) -> builtins.list[ConfigStatus]:
+        """Return all configurations in creation order, with their last jobs."""
+        jobs = self._store.jobs
+        return [
+            ConfigStatus(
+                self._entry(config),
+                jobs.last(config.backup_name, "full"),
+                jobs.last(config.backup_name, "inc"),
+            )
+            for config in self._store.configs.list()
+        ]
+
+    def get(self, backup_name: str) -> ConfigEntry:
+        """Return one."""
+        return self._entry(self._store.configs.by_name(backup_name))
+
+    def add(self, fields: ConfigFields, *, apply: bool) -> Change[ConfigEntry]:
+        """Add a configuration; a taken name or a bad schedule is :class:`InvalidParameterError`."""
+        with self._store.transaction():
+            self._refuse_taken(fields.backup_name)
+            config = _config(fields, None)
+            entry = self._entry(config)
+            if apply:
+                entry = ConfigEntry(self._store.configs.add(config), entry.storage_name)
+        return Change(True, None, entry)
+
+    def update(self, backup_id: int, fields: ConfigFields, *, apply: bool) -> Change[ConfigEntry]:
+        """Replace what the fields say; raises as :meth:`add` does."""
+        with self._store.transaction():
+            before = self._store.configs.get(backup_id)
+            if fields.backup_name != before.backup_name:
+                self._refuse_taken(fields.backup_name)
+            after = _config(fields, before)
+            change = Change(after != before, self._entry(before), self._entry(after))
+            if apply and change.changed:
+                self._store.configs.update(after)
+        return change
+
+    def delete(self, backup_id: int, *, apply: bool) -> Change[ConfigEntry]:
+        """Forget a configuration; its backups and its history stay."""
+        with self._store.transaction():
+            entry = self._entry(self._store.configs.get(backup_id))
+            if apply:
+                self._store.configs.delete(backup_id)
+        return Change(True, entry, None)
+
+    def test(self, backup_id: int, *, pin: bool) -> None:
+        """Check that the sources are there (else :class:`InvalidParameterError`), then the storage."""
+        config = self._store.configs.get(backup_id)
+        missing = [
+            path
+            for path in self._settings.sources_for(config).paths
+            if not os.path.lexists(os.fsencode(path))
+        ]
+        if missing:
+            raise InvalidParameterError(
+                f"Backup {config.backup_name!r}: its 'paths' do not all exist: {joined(missing)}.", "paths"
+            )
+        self._storages.check(self._store.storages.get(config.storage_id), pin=pin)
+
+    def _refuse_taken(self, backup_name: str) -> None:
+        refuse_taken(self._store.configs.by_name, backup_name, "a backup configuration", "backup_name")
+
+    def _entry(self, config: BackupConfig) -> ConfigEntry:
+        return ConfigEntry(config, self._store.storages.get(config.storage_id).storage_name)
+
+
+def _config(fields: ConfigFields, before: BackupConfig | None) -> BackupConfig:
+    key, paths, excludes = fields.encryption_key, fields.paths, fields.excludes
+    if key is None:
+        key = before.encryption_key if before else NO_SECRET
+    if paths is None:
+        paths = before.paths if before else ()
+    if excludes is None:
+        excludes = before.excludes if before else ()
+    return BackupConfig(
+        backup_name=fields.backup_name,
+        storage_id=fields.storage_id,
+        encryption_key=key,
+        full=checked_schedule("full", fields.full),
+        inc=checked_schedule("inc", fields.inc),
+        paths=paths,
+        excludes=excludes,
+        backup_id=before.backup_id if before else 0,
+    )

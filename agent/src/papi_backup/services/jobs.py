@@ -1,0 +1,135 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Jobs: run, restore, list (spec: run_backup, restore_backup, list_jobs)."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from papi_backup.config import Settings
+from papi_backup.model.errors import InvalidParameterError
+from papi_backup.model.job import (
+    Job,
+    JobType,
+    Overwrite,
+    RestoreOptions,
+    RestoreOrder,
+    RestorePlanSummary,
+)
+from papi_backup.model.schedule import BackupType
+from papi_backup.model.secret import Secret
+from papi_backup.services.change import Change
+from papi_backup.services.lookups import storage_access
+from papi_backup.services.ports import JobQueue, StorageQueries
+from papi_backup.state.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreFields:
+    """What restore_backup says.  ``restore_date`` is aware; a blank ``hostname`` is this host's."""
+
+    storage_name: str
+    backup_name: str
+    restore_date: datetime
+    encryption_key: Secret
+    hostname: str = ""
+    target_dir: str = ""
+    include: tuple[str, ...] = ()
+    overwrite: Overwrite = "changed"
+
+
+class JobService:
+    """The verbs on jobs.  Unknown names raise :class:`NoSuchEntityError`."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        queue: JobQueue,
+        queries: StorageQueries,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._queue = queue
+        self._queries = queries
+        self._clock = clock
+
+    def list(self) -> builtins.list[Job]:
+        """Return the history in creation order."""
+        return self._store.jobs.list()
+
+    def run_backup(
+        self, backup_name: str, backup_type: BackupType, request_id: str = "", *, apply: bool
+    ) -> Change[Job]:
+        """Queue a backup.
+
+        A ``request_id`` that was used before returns the job it made then; one that was used for something
+        else is :class:`InvalidParameterError`.
+        """
+        earlier = self._earlier(request_id, "backup", backup_name)
+        if earlier is not None:
+            return Change(False, earlier, earlier)
+        config = self._store.configs.by_name(backup_name)
+        if not apply:
+            return Change(True, None, self._planned("backup", backup_name, backup_type))
+        return Change(True, None, self._queue.enqueue_backup(config, backup_type, request_id))
+
+    def restore(self, fields: RestoreFields, request_id: str = "") -> Job:
+        """Queue a restore; ``request_id`` as in :meth:`run_backup`.
+
+        Only the storage's name is checked here: what is wrong with key, date or storage shows in the job.
+        """
+        earlier = self._earlier(request_id, "restore", fields.backup_name)
+        if earlier is not None:
+            return earlier
+        return self._queue.enqueue_restore(self._options(fields), request_id)
+
+    def plan_restore(self, fields: RestoreFields) -> RestorePlanSummary:
+        """Return what a restore would do; raises what the restore would fail with (3007, 4000 to 4005)."""
+        storage = self._store.storages.by_name(fields.storage_name)
+        return self._queries.plan_restore(
+            RestoreOrder(
+                host_name=self._settings.host_name,
+                access=storage_access(self._store, storage),
+                options=self._options(fields),
+                state_dir=str(self._settings.state_dir),
+                plan_only=True,
+                helpers=self._settings.helpers,
+            )
+        )
+
+    def _options(self, fields: RestoreFields) -> RestoreOptions:
+        return RestoreOptions(
+            storage_id=self._store.storages.by_name(fields.storage_name).storage_id,
+            backup_name=fields.backup_name,
+            restore_date=fields.restore_date,
+            hostname=fields.hostname or self._settings.host_name,
+            # As given: an empty key never falls back to a stored one (design section 4, "No downgrade").
+            encryption_key=fields.encryption_key,
+            target_dir=fields.target_dir,
+            include=fields.include,
+            overwrite=fields.overwrite,
+        )
+
+    def _earlier(self, request_id: str, job_type: JobType, backup_name: str) -> Job | None:
+        job = self._store.jobs.by_request_id(request_id)
+        if job is not None and (job.job_type, job.backup_name) != (job_type, backup_name):
+            raise InvalidParameterError(
+                f"Invalid value of 'request_id': it was used for the {job.job_type} of {job.backup_name!r}.",
+                "request_id",
+            )
+        return job
+
+    def _planned(self, job_type: JobType, backup_name: str, backup_type: BackupType) -> Job:
+        return Job(
+            job_id=0,
+            job_type=job_type,
+            job_status="waiting",
+            backup_name=backup_name,
+            backup_type=backup_type,
+            start_date=self._clock(),
+        )
