@@ -288,9 +288,9 @@ ARGUMENT_SPEC = AGENT + WAIT + ArgumentSpec(OPTIONS)
 
 def predict(task, order):
     """Check mode: return the agent's plan."""
-    task.result.update(changed=True, plan=None)
     if _resources.storage_named(task.client, order["storage_name"]) is None:
         task.assume_only("The storage '{0}'".format(order["storage_name"]))
+        task.result.update(changed=True, plan=None)
         return
     plan = task.client.plan("backup/restore", order)
     task.result.update(changed=bool(plan["creates"] or plan["overwrites"]), plan=plan)

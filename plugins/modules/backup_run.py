@@ -172,11 +172,11 @@ ARGUMENT_SPEC = (
 
 def predict(task, order):
     """Check mode: let the agent validate the call without running anything."""
-    task.result["changed"] = True
     if _resources.config_named(task.client, order["backup_name"]) is None:
         task.assume_only("The backup configuration '{0}'".format(order["backup_name"]))
     else:
         task.client.plan("backup/run", order)
+    task.result["changed"] = True
 
 
 def run(task):
