@@ -82,7 +82,7 @@ class DemoAgent:
             self._process.start()
             self._process.wait_ready(self._answers, READY_SECONDS)
         except (ServerError, OSError) as error:
-            raise DemoError(f"the agent {self.name} does not answer: {error}") from error
+            raise DemoError(f"the agent of {self.host_name} does not answer: {error}") from error
 
     def _answers(self) -> bool:
         return all(_pings(connection) for connection in (_UnixConnection(self.socket), self._loopback()))
