@@ -82,6 +82,12 @@ class Proxy:
         """Let the bytes flow again."""
         self._flowing.set()
 
+    def resume_after(self, seconds: float) -> None:
+        """Let the bytes flow again in a while."""
+        timer = threading.Timer(seconds, self.resume)
+        timer.daemon = True
+        timer.start()
+
     def _accept(self) -> None:
         while not self._closed.is_set():
             try:

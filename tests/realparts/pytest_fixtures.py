@@ -48,11 +48,12 @@ class SshServer:
         return StorageAccess(storage, self.ssh_id)
 
 
-def make_ssh_id(directory: Path, name: str = "test") -> SshId:
+def make_ssh_id(directory: Path, name: str = "test", kind: str = "ed25519", bits: int = 0) -> SshId:
     """Make an SSH key pair with ssh-keygen and return it as the agent would hold it."""
+    length = ["-b", str(bits)] if bits else []
     path = directory / f"id_{name}_{secrets.token_hex(4)}"
     subprocess.run(
-        [find_ssh_keygen(), "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(path)], check=True
+        [find_ssh_keygen(), "-q", "-t", kind, *length, "-N", "", "-C", name, "-f", str(path)], check=True
     )
     public = path.with_name(f"{path.name}.pub").read_text().strip()
     return SshId(1, name, 256, public, Secret(path.read_text()))

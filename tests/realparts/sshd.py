@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A private OpenSSH server with SFTP only, on a free loopback port, for the calling user.
 
-Everything it needs and writes lies in the given directory: ``sshd_config``, ``host_key``,
+Everything it needs and writes lies in the given directory: ``sshd_config``, ``host_key_*``,
 ``authorized_keys``, ``sshd.log``.  Root is not needed; without root only the same user can log in.
 """
 
@@ -25,7 +25,6 @@ _INSTALL = "install it with: apt-get install openssh-server (Debian) or your sys
 _CONFIG = """\
 ListenAddress 127.0.0.1
 Port {port}
-HostKey {directory}/host_key
 AuthorizedKeysFile {directory}/authorized_keys
 PidFile none
 Subsystem sftp internal-sftp {options}
@@ -67,11 +66,18 @@ class Sshd:
     sftp-server(8) ``-P`` (``fsync``, ``posix-rename``, ``limits``, …).
     """
 
-    def __init__(self, directory: Path, denied_requests: Sequence[str] = (), port: int = 0) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        denied_requests: Sequence[str] = (),
+        port: int = 0,
+        host_key_types: Sequence[str] = ("ed25519",),
+    ) -> None:
         self.directory = Path(directory).absolute()
         self.port = port or free_ports(1)[0]
         self.user = pwd.getpwuid(os.geteuid()).pw_name
         self._denied = tuple(denied_requests)
+        self._key_types = tuple(host_key_types)
         self._process = OwnedProcess(
             [find_sshd(), "-D", "-e", "-f", str(self.directory / "sshd_config")], self.directory / "sshd.log"
         )
@@ -85,8 +91,14 @@ class Sshd:
 
     @property
     def host_key(self) -> str:
-        """The server's public key as ``<type> <base64>``."""
-        return " ".join((self.directory / "host_key.pub").read_text().split()[:2])
+        """The server's (first) public key as ``<type> <base64>``."""
+        return self.host_keys[0]
+
+    @property
+    def host_keys(self) -> list[str]:
+        """All public keys of the server."""
+        texts = [self._key_path(kind).with_suffix(".pub").read_text() for kind in self._key_types]
+        return [" ".join(text.split()[:2]) for text in texts]
 
     @property
     def is_alive(self) -> bool:
@@ -96,12 +108,14 @@ class Sshd:
     def start(self) -> None:
         """Write the configuration, make a host key if there is none, start, wait until it listens."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        self._make_host_key()
+        for kind in self._key_types:
+            self._make_host_key(kind)
         authorized = self.directory / "authorized_keys"
         authorized.touch(mode=0o600)
         options = f"-P {','.join(self._denied)}" if self._denied else ""
         (self.directory / "sshd_config").write_text(
             _CONFIG.format(port=self.port, directory=self.directory, options=options)
+            + "".join(f"HostKey {self._key_path(kind)}\n" for kind in self._key_types)
         )
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(mode=0o755, parents=True, exist_ok=True)  # sshd refuses to run without
@@ -117,13 +131,14 @@ class Sshd:
         with (self.directory / "authorized_keys").open("a") as file:
             file.write(f"{public_key.strip()}\n")
 
-    def _make_host_key(self) -> None:
-        path = self.directory / "host_key"
+    def _key_path(self, kind: str) -> Path:
+        return self.directory / f"host_key_{kind}"
+
+    def _make_host_key(self, kind: str) -> None:
+        path = self._key_path(kind)
         if path.exists():
             return
-        subprocess.run(
-            [find_ssh_keygen(), "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(path)], check=True
-        )
+        subprocess.run([find_ssh_keygen(), "-q", "-t", kind, "-N", "", "-C", "", "-f", str(path)], check=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,12 +17,12 @@ from papi_backup.engine.storage.connecting import Entering, untold
 from papi_backup.engine.storage.names import TEMPORARY, checked_name, checked_prefix
 from papi_backup.engine.storage.protocol import ObjectInfo, ObjectMissingError
 from papi_backup.engine.storage.sftp_directories import remove_empty, require_base
-from papi_backup.engine.storage.sftp_link import SftpLink
+from papi_backup.engine.storage.sftp_link import Connector, SftpLink
 from papi_backup.engine.storage.sftp_reader import read_range
 from papi_backup.engine.storage.sftp_session import SftpSession
 from papi_backup.engine.storage.sftp_wire import Attributes, Reader, SftpStatusError, Status
 from papi_backup.engine.storage.sftp_writer import SftpWriter
-from papi_backup.engine.storage.ssh_connect import SshTimeouts
+from papi_backup.engine.storage.ssh_connect import SshTimeouts, connect
 from papi_backup.model.errors import TransferError
 from papi_backup.model.storage import StorageAccess
 
@@ -42,8 +42,9 @@ class SftpStorage:
         access: StorageAccess,
         timeouts: SshTimeouts = SshTimeouts(),  # noqa: B008 -- frozen
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 -- frozen
+        connector: Connector = connect,
     ) -> None:
-        self._link = SftpLink(access, timeouts)
+        self._link = SftpLink(access, timeouts, connector)
         self._retry = retry
 
     @property

@@ -28,7 +28,8 @@ def make_directory(link: SftpLink, session: SftpSession, name: str) -> None:
         _make_one(link, session, name)
     except SftpStatusError as error:
         if error.code != Status.NO_SUCH_FILE or not name:
-            raise link.refusal(error, f"making the directory {link.path(name).decode()}", session) from error
+            told = link.refusal(error, f"making the directory {link.path(name).decode()}", session)
+            raise InvalidStorageError(told.message) from error
         make_directory(link, session, posixpath.dirname(name))
         _make_one(link, session, name)
 

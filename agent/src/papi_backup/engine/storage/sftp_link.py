@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from papi_backup.engine.storage.connecting import Entering, TransientError, untold
 from papi_backup.engine.storage.sftp_session import SftpSession
 from papi_backup.engine.storage.sftp_wire import ConnectionLostError, SftpStatusError, Status
-from papi_backup.engine.storage.ssh_connect import SshConnection, SshTimeouts, connect
+from papi_backup.engine.storage.ssh_connect import SshTimeouts, connect
 from papi_backup.model.errors import InvalidStorageError, PapiError, TransferError
 from papi_backup.model.storage import SshStorage, StorageAccess
 
@@ -20,15 +20,38 @@ _ROOM_TO_WRITE = 1 << 20
 """A file system with less room than this, in bytes, is full for us."""
 
 
-class SftpLink:
-    """Keeps one session to the storage of ``access``; ``base`` is its directory as bytes."""
+class Connection(Protocol):
+    """A connection that is logged in, with a session on it (``ssh_connect.SshConnection``)."""
 
-    def __init__(self, access: StorageAccess, timeouts: SshTimeouts) -> None:
+    @property
+    def session(self) -> SftpSession:
+        """The SFTP session."""
+        ...
+
+    @property
+    def host_key(self) -> str:
+        """The key the server showed."""
+        ...
+
+    def close(self) -> None:
+        """End the connection; never raises."""
+        ...
+
+
+Connector = Callable[[StorageAccess, SshTimeouts, Entering], Connection]
+"""Connects and logs in; raises what ``ssh_connect.connect`` raises."""
+
+
+class SftpLink:
+    """Keeps one session to the storage of ``access``; ``base`` is its directory."""
+
+    def __init__(self, access: StorageAccess, timeouts: SshTimeouts, connector: Connector = connect) -> None:
         if not isinstance(access.storage, SshStorage):
             raise TypeError("not an SSH storage")
         self._access = access
         self._timeouts = timeouts
-        self._connection: SshConnection | None = None
+        self._connector = connector
+        self._connection: Connection | None = None
         self.base = posixpath.normpath(access.storage.storage_base or ".")
         self.server = f"{access.storage.server_name}:{access.storage.ssh_port}"
         self.host_key = ""
@@ -99,6 +122,6 @@ class SftpLink:
         return space is not None and space.available < _ROOM_TO_WRITE
 
     def _connect(self, entering: Entering = untold) -> SftpSession:
-        self._connection = connect(self._access, self._timeouts, entering)
+        self._connection = self._connector(self._access, self._timeouts, entering)
         self.host_key = self._connection.host_key
         return self._connection.session

@@ -1,0 +1,232 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""SFTP when things go wrong at one exact request: dropped, refused, lied about."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+import pytest
+from realparts.memory_sftp import FAILURE, PERMISSION_DENIED, UNSUPPORTED, MemorySftp, Trouble
+
+from papi_backup.engine.storage.backoff import RetryPolicy
+from papi_backup.engine.storage.connecting import Entering, UnreachableError
+from papi_backup.engine.storage.protocol import ObjectExistsError, Storage
+from papi_backup.engine.storage.retrying import RetryingStorage
+from papi_backup.engine.storage.sftp import SftpStorage
+from papi_backup.engine.storage.sftp_session import SftpSession
+from papi_backup.engine.storage.ssh_connect import SshTimeouts
+from papi_backup.model.errors import InvalidStorageError, PapiError, TransferError
+from papi_backup.model.storage import SshStorage, StorageAccess
+
+NAME = "data/h/n/1"
+BODY = random.Random(7).randbytes(10 * 4096 + 17)
+PATIENCE = RetryPolicy(attempts=4, first_delay=0.0)
+
+
+@dataclass
+class Connected:
+    session: SftpSession
+    host_key: str = "ssh-ed25519 AAAA"
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+def storage_on(server: MemorySftp, refusals: int = 0, base: str = "/srv/base") -> Storage:
+    """Connect to ``server``; the first ``refusals`` attempts to connect again find nobody there."""
+    entry = SshStorage("s", "memory", 22, "u", 1, base)
+    connections: list[int] = []
+
+    def connect(access: StorageAccess, timeouts: SshTimeouts, entering: Entering) -> Connected:
+        connections.append(1)
+        if 1 < len(connections) <= 1 + refusals:
+            raise UnreachableError("memory cannot be reached: Connection refused")
+        return Connected(SftpSession(server.channel(), ()))
+
+    storage = RetryingStorage(SftpStorage(StorageAccess(entry), retry=PATIENCE, connector=connect), PATIENCE)
+    storage.open()
+    return storage
+
+
+def put(storage: Storage, data: bytes = BODY) -> None:
+    writer = storage.create(NAME)
+    try:
+        for start in range(0, len(data), 5000):
+            writer.write(data[start : start + 5000])
+        writer.commit()
+    finally:
+        writer.abort()
+
+
+def whole_story(storage: Storage) -> None:
+    """Everything a storage does, with the answers checked."""
+    put(storage)
+    assert storage.get(NAME) == BODY
+    assert storage.get(NAME, 4000, 9000) == BODY[4000:13000]
+    assert [(found.name, found.size) for found in storage.list("")] == [(NAME, len(BODY))]
+    assert list(storage.list_children("data/")) == ["h"]
+    storage.delete([NAME])
+    assert list(storage.list("")) == []
+
+
+def requests_of_the_whole_story() -> int:
+    server = MemorySftp()
+    whole_story(storage_on(server))
+    return len(server.requests)
+
+
+@pytest.mark.parametrize("lose", ["lose_request", "lose_reply"])
+def test_a_connection_lost_at_any_single_request_changes_nothing(lose: str) -> None:
+    for number in range(2, requests_of_the_whole_story() + 1):  # the first asks limits, while connecting
+        server = MemorySftp(
+            troubles=[Trouble(number, lose_request=lose == "lose_request", lose_reply=lose == "lose_reply")]
+        )
+        whole_story(storage_on(server))
+        assert server.files == {}, f"left behind after request {number}: {server.requests[number - 1]}"
+
+
+def test_a_server_that_is_away_for_a_while_is_waited_for() -> None:
+    server = MemorySftp(troubles=[Trouble(5, "write", lose_reply=True)])
+    whole_story(storage_on(server, refusals=2))
+
+
+def test_many_losses_do_not_add_up_as_long_as_the_upload_gets_on() -> None:
+    troubles = [Trouble(number, "write", lose_reply=True) for number in range(2, 60, 3)]
+    server = MemorySftp(troubles=troubles)
+    put(storage_on(server))
+    assert bytes(server.files[f"/srv/base/{NAME}"]) == BODY
+    assert server.requests.count("open") > PATIENCE.attempts
+
+
+def test_an_upload_that_never_gets_on_is_given_up_with_4005() -> None:
+    server = MemorySftp(troubles=[Trouble(number, "fsync", lose_request=True) for number in range(1, 9)])
+    server.troubles += [Trouble(number, "close", lose_request=True) for number in range(1, 99)]
+    with pytest.raises(TransferError, match="given up after 4 attempts"):
+        put(storage_on(server))
+    assert f"/srv/base/{NAME}" not in server.files
+
+
+def test_a_full_disk_is_told_from_other_failures() -> None:
+    server = MemorySftp(free=1000)
+    with pytest.raises(InvalidStorageError, match="disk full"):
+        put(storage_on(server))
+    assert server.files == {}
+
+
+def test_a_failure_on_a_disk_that_is_not_full_is_no_full_disk() -> None:
+    server = MemorySftp(troubles=[Trouble(3, "write", status=FAILURE)])
+    with pytest.raises(TransferError, match="told so"):
+        put(storage_on(server))
+    assert server.files == {}
+
+
+def test_a_failure_without_statvfs_names_the_possible_cause() -> None:
+    server = MemorySftp(free=1000, extensions=())
+    with pytest.raises(TransferError, match="disk or a quota may be full"):
+        put(storage_on(server))
+
+
+@pytest.mark.parametrize(
+    ("trouble", "error"),
+    [
+        (Trouble(1, "rename", status=UNSUPPORTED), InvalidStorageError),
+        (Trouble(1, "rename", status=PERMISSION_DENIED), InvalidStorageError),
+        (Trouble(1, "rename", status=FAILURE), InvalidStorageError),
+        (Trouble(1, "open", status=PERMISSION_DENIED), InvalidStorageError),
+        (Trouble(2, "mkdir", status=PERMISSION_DENIED), InvalidStorageError),
+        (Trouble(1, "close", status=FAILURE), TransferError),
+        (Trouble(2, "extended", status=FAILURE), TransferError),
+        (Trouble(1, "write", status=PERMISSION_DENIED), InvalidStorageError),
+    ],
+)
+def test_a_refusal_while_writing_is_an_error_and_leaves_nothing(
+    trouble: Trouble, error: type[PapiError]
+) -> None:
+    server = MemorySftp(troubles=[trouble])
+    with pytest.raises(error):
+        put(storage_on(server))
+    assert server.files == {}
+
+
+def test_a_server_without_a_working_rename_is_told_so() -> None:
+    server = MemorySftp(troubles=[Trouble(1, "rename", status=UNSUPPORTED)])
+    with pytest.raises(InvalidStorageError, match="needs a working rename"):
+        put(storage_on(server))
+
+
+def test_a_file_that_became_shorter_is_never_published_as_whole() -> None:
+    """Write answered OK, and yet the bytes are not there: found before anyone may rely on it."""
+    with pytest.raises(TransferError, match="are there"):
+        put(storage_on(MemorySftp(shrink=3)))
+
+
+def test_acknowledged_data_that_is_gone_after_connecting_again_is_an_error() -> None:
+    server = MemorySftp()
+    storage = storage_on(server)
+    writer = storage.create(NAME)
+    writer.write(BODY)
+    (temporary,) = server.files
+    server.files[temporary].clear()
+    server.troubles.append(Trouble(server.requests.count("write") + 1, "write", lose_request=True))
+    with pytest.raises(TransferError, match="were acknowledged"):
+        writer.write(BODY)
+    writer.abort()
+    assert server.files == {}
+
+
+def test_a_lost_reply_to_the_rename_does_not_hide_another_object() -> None:
+    """The connection breaks, and what has the name afterwards is not as long as ours."""
+    server = MemorySftp(troubles=[Trouble(1, "rename", lose_request=True)])
+    storage = storage_on(server)
+    writer = storage.create(NAME)
+    writer.write(BODY)
+    server.directories |= {"/srv/base/data", "/srv/base/data/h", "/srv/base/data/h/n"}
+    server.files[f"/srv/base/{NAME}"] = bytearray(b"another")
+    with pytest.raises(ObjectExistsError):
+        writer.commit()
+    writer.abort()
+    assert server.files == {f"/srv/base/{NAME}": bytearray(b"another")}
+
+
+def test_short_reads_are_completed() -> None:
+    server = MemorySftp(most_read=1000)
+    storage = storage_on(server)
+    put(storage)
+    assert storage.get(NAME) == BODY
+    assert storage.get(NAME, 17, 8000) == BODY[17:8017]
+
+
+@pytest.mark.parametrize("kind", ["opendir", "readdir"])
+def test_a_listing_that_fails_is_an_error_and_not_a_short_list(kind: str) -> None:
+    server = MemorySftp()
+    storage = storage_on(server)
+    put(storage)
+    before = server.requests.count(kind)
+    for number in range(1, 4):
+        server.troubles = [Trouble(before + number, kind, status=PERMISSION_DENIED)]
+        with pytest.raises(InvalidStorageError):
+            list(storage.list(""))
+        before = server.requests.count(kind)
+
+
+def test_a_server_that_lists_without_modes_is_asked_for_them() -> None:
+    whole_story(storage_on(MemorySftp(tells_modes=False)))
+
+
+@pytest.mark.parametrize(
+    ("base", "made"), [("/srv/new", True), ("/new", False), ("/srv/no/new", False), ("/srv/base", True)]
+)
+def test_only_the_last_component_of_the_base_is_made(base: str, made: bool) -> None:
+    server = MemorySftp()
+    storage = storage_on(server, base=base)
+    if made:
+        assert list(storage.list("")) == []
+        put(storage)
+        assert f"{base}/{NAME}" in server.files
+        return
+    for attempt in (lambda: put(storage), lambda: list(storage.list("")), lambda: storage.list_children("")):
+        with pytest.raises(InvalidStorageError, match=f"storage_base {base} does not exist"):
+            attempt()
+    assert base not in server.directories
