@@ -73,5 +73,7 @@ class Alone:
                 result = worker.run(waiting.popleft())
                 waiting.extendleft(result.large)
                 yield result
-        finally:
-            worker.close()
+        except BaseException:
+            worker.close(wait=False)
+            raise
+        worker.close()

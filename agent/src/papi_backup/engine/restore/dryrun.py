@@ -54,12 +54,12 @@ def _plan(order: RestoreOrder, target: Target, selector: Selector, storage: Stor
         source.close()
     warnings = [f"{name} {what}" for name, what in check.wrong.items()]
     warnings.extend([told(lost)] if lost else ())
-    entry = chosen.opened.entry
+    backup = chosen.opened.entry
     return RestorePlanSummary(
-        catalog_path=entry.path,
-        date=entry.date,
-        backup_type=entry.backup_type,
-        instance=entry.instance,
+        catalog_path=backup.path,
+        date=backup.date,
+        backup_type=backup.backup_type,
+        instance=backup.instance,
         sequence=chosen.opened.manifest.sequence,
         files=counts.files,
         bytes=counts.bytes,

@@ -141,6 +141,6 @@ class SegmentSource:
             _unused, dropped = self._raw.popitem(last=False)
             self._raw_bytes -= len(dropped)
 
-    def close(self) -> None:
+    def close(self, *, wait: bool = True) -> None:
         """End the fetching thread; the storage is its owner's to close."""
-        self._thread.shutdown(wait=True, cancel_futures=True)
+        self._thread.shutdown(wait=wait, cancel_futures=True)

@@ -1,20 +1,246 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Helper processes: forked early, each with its own connection, fed with shares over a pipe."""
+"""Helper processes: forked before any thread or connection exists, fed with shares over pipes.
+
+Each opens its own connection and does everything for its share; file bytes never cross a process.
+What crosses are shares, counts, and questions who writes a hard-linked file.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import gc
+import multiprocessing
+import os
+import secrets
+import signal
+import sys
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkProcess
+from typing import Any, NoReturn
 
-from papi_backup.engine.restore.crew import Alone
+from papi_backup.engine.restore.crew import Claims, Steps, Told
+from papi_backup.engine.restore.share import Share, ShareResult, WorkPlan
+from papi_backup.engine.restore.worker import Worker
 from papi_backup.engine.storage.protocol import StorageOpener
+from papi_backup.model.errors import InternalError, PapiError, from_code
 
-Helpers = Alone
+PROGRESS_INTERVAL = 0.25
+"""Seconds between two messages about progress from one helper."""
+PATIENCE = 10.0
+"""Seconds a helper has to remove its temporary file when it is told to end."""
+_GONE = (EOFError, BrokenPipeError, ConnectionResetError)
+
+
+class _Helper:
+    """The job's side of one helper."""
+
+    def __init__(self, process: ForkProcess, pipe: Connection) -> None:
+        self.process = process
+        self.pipe = pipe
+        self.busy = False
+
+    def send(self, *message: Any) -> None:
+        """Send a message; raises what :meth:`receive` raises when the helper has ended."""
+        try:
+            self.pipe.send(message)
+        except _GONE:
+            self.receive()
+            raise self._died() from None
+
+    def receive(self) -> tuple[Any, ...]:
+        """Return its next message.  Raises the PapiError it ended with, InternalError if it died."""
+        try:
+            message: tuple[Any, ...] = self.pipe.recv()
+        except _GONE:
+            raise self._died() from None
+        if message[0] == "failed":
+            _kind, code, text, trace = message
+            sys.stderr.write(trace)
+            raise from_code(code, text)
+        return message
+
+    def _died(self) -> InternalError:
+        self.process.join(PATIENCE)
+        status = self.process.exitcode or 0
+        how = f"was ended by signal {-status}" if status < 0 else f"ended with exit status {status}"
+        return InternalError(f"A process of the restore {how}; run the restore again.")
+
+
+class Helpers:
+    """Several processes that restore shares (implements ``crew.Crew``)."""
+
+    def __init__(self, number: int, opener: StorageOpener) -> None:
+        context = multiprocessing.get_context("fork")
+        self._helpers: list[_Helper] = []
+        gc.collect()
+        gc.freeze()
+        try:
+            for _number in range(number):
+                ours, theirs = context.Pipe()
+                inherited = [ours, *(helper.pipe for helper in self._helpers)]
+                process = context.Process(target=_run, args=(opener, theirs, inherited), daemon=True)
+                process.start()
+                theirs.close()
+                self._helpers.append(_Helper(process, ours))
+        finally:
+            gc.unfreeze()
+
+    def run(
+        self, plan: WorkPlan, shares: Iterable[Share], claims: Claims, told: Told
+    ) -> Iterator[ShareResult]:
+        """See ``crew.Crew``: each helper gets another share when it is done with one, large files first."""
+        waiting = deque(shares)
+        for helper in self._helpers:
+            helper.send("plan", plan)
+        while True:
+            for helper in self._helpers:
+                if waiting and not helper.busy:
+                    helper.busy = True
+                    helper.send("share", waiting.popleft())
+            busy = [helper for helper in self._helpers if helper.busy]
+            if not busy:
+                return
+            ready = wait([helper.pipe for helper in busy])
+            for helper in busy:
+                if helper.pipe not in ready:
+                    continue
+                message = helper.receive()
+                if message[0] == "claim":
+                    helper.send("claimed", claims.claim(message[1], message[2]))
+                elif message[0] == "progress":
+                    told(*message[1:])
+                else:
+                    result: ShareResult = message[1]
+                    helper.busy = False
+                    waiting.extendleft(reversed(result.large))
+                    yield result
+
+    def close(self) -> None:
+        """End the helpers, whatever they do; they remove what they had unfinished."""
+        for helper in self._helpers:
+            helper.pipe.close()
+            if helper.busy:
+                helper.process.terminate()
+        deadline = time.monotonic() + PATIENCE
+        for helper in self._helpers:
+            helper.process.join(max(0.0, deadline - time.monotonic()))
+            if helper.process.is_alive():
+                helper.process.kill()
+                helper.process.join()
+        self._helpers = []
 
 
 @contextlib.contextmanager
 def started(number: int, opener: StorageOpener) -> Iterator[Helpers | None]:
-    """Fork helpers."""
-    del number, opener
-    yield None
+    """Fork ``number`` helpers, or none where one process is to do all; end them afterwards.
+
+    Call it before any thread or connection exists.
+    """
+    if number < 2:
+        yield None
+        return
+    helpers = Helpers(number, opener)
+    try:
+        yield helpers
+    finally:
+        helpers.close()
+
+
+@contextlib.contextmanager
+def orderly_termination() -> Iterator[None]:
+    """Make SIGTERM unwind this process, so that temporary files are removed, where nobody handles it."""
+    try:
+        before = signal.signal(signal.SIGTERM, _unwind)
+    except ValueError:
+        yield  # not the main thread: whoever runs us there ends us in another way
+        return
+    if before is not signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, before)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _unwind(number: int, frame: object) -> NoReturn:
+    del frame
+    signal.signal(number, signal.SIG_IGN)
+    raise SystemExit(128 + number)
+
+
+class _Throttled:
+    """Sends progress to the job, not more often than it is worth."""
+
+    def __init__(self, send: Callable[[tuple[Any, ...]], None]) -> None:
+        self._send = send
+        self._files = self._bytes = self._transferred = 0
+        self._next = 0.0
+
+    def __call__(self, files: int, size: int, transferred: int) -> None:
+        """Add what was done since the last call."""
+        self._files += files
+        self._bytes += size
+        self._transferred += transferred
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + PROGRESS_INTERVAL
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what was not sent yet."""
+        self._send(("progress", self._files, self._bytes, self._transferred))
+        self._files = self._bytes = self._transferred = 0
+
+
+def _run(opener: StorageOpener, pipe: Connection, inherited: list[Connection]) -> NoReturn:
+    """Be a helper until the pipe closes; this is the outermost edge of its process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _unwind)
+    for other in inherited:
+        other.close()
+    status = 1
+    try:
+        _serve(opener, pipe)
+        status = 0
+    except SystemExit as ended:
+        status = int(ended.code or 0)
+    except _GONE:
+        status = 0  # the job ended first
+    except PapiError as error:
+        _tell(pipe, error.code, error.message, "")
+    except Exception as error:  # the outermost edge: told to the job as what it is
+        text = f"A process of the restore failed: {type(error).__name__}."
+        _tell(pipe, InternalError.code, text, traceback.format_exc())
+    finally:
+        sys.stderr.flush()
+        os._exit(status)  # a thread that still waits for the storage must not hold this up
+
+
+def _tell(pipe: Connection, code: int, text: str, trace: str) -> None:
+    with contextlib.suppress(*_GONE):
+        pipe.send(("failed", code, text, trace))
+
+
+def _serve(opener: StorageOpener, pipe: Connection) -> None:
+    plan: WorkPlan = pipe.recv()[1]
+
+    def claim(group: str, path: bytes) -> bool:
+        pipe.send(("claim", group, path))
+        return bool(pipe.recv()[1])
+
+    storage = opener()
+    told = _Throttled(pipe.send)
+    worker = Worker(plan, storage, claim, Steps(told), secrets.token_hex(8))
+    try:
+        while True:
+            share: Share = pipe.recv()[1]
+            result = worker.run(share)
+            told.flush()
+            pipe.send(("done", result))
+    finally:
+        worker.abandon()

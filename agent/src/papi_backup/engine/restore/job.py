@@ -13,7 +13,7 @@ from papi_backup.engine.restore.choose import Chosen, VolumeCheck, check_volumes
 from papi_backup.engine.restore.crew import Alone, Claims, Crew
 from papi_backup.engine.restore.existing import Existing
 from papi_backup.engine.restore.fetch import SegmentSource
-from papi_backup.engine.restore.helpers import Helpers, started
+from papi_backup.engine.restore.helpers import Helpers, orderly_termination, started
 from papi_backup.engine.restore.outcome import result_of
 from papi_backup.engine.restore.scope import PAGES_AHEAD, Scope, Surveyor
 from papi_backup.engine.restore.select import Selector
@@ -67,7 +67,7 @@ def run_restore(order: RestoreOrder, opener: StorageOpener, report: Report) -> J
     """
     selector = Selector(order.options.include)
     target = resolve_target(order)
-    with started(order.helpers, opener) as helpers:
+    with orderly_termination(), started(order.helpers, opener) as helpers:
         storage = opener()
         try:
             return _Restore(order, target, selector, storage, report).run(helpers)

@@ -33,7 +33,7 @@ Told = Callable[[Tally], None]
 class Worker:
     """Restores shares, one after another.  Raises PapiError where all of the restore must end.
 
-    Call :meth:`close` in any case: it removes the file that was on its way.
+    Call :meth:`close` or :meth:`abandon` in any case: they remove the file that was on its way.
     """
 
     def __init__(self, plan: WorkPlan, storage: Storage, claim: Claim, told: Told, token: str) -> None:
@@ -89,10 +89,14 @@ class Worker:
         except (BlockedError, OSError) as error:
             self._refused(result, path, error)
 
-    def close(self) -> None:
-        """Remove what is unfinished and let go of everything."""
+    def abandon(self) -> None:
+        """Remove the file that is on its way, if any; never raises."""
         self._placer.abandon()
-        self._source.close()
+
+    def close(self, *, wait: bool = True) -> None:
+        """Remove what is unfinished and let go of everything; ``wait`` for requests under way."""
+        self._placer.abandon()
+        self._source.close(wait=wait)
         self._tree.close()
 
     def _finished(self, result: ShareResult) -> ShareResult:
