@@ -1,0 +1,112 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Logging in: sessions, and the brake on guessing."""
+
+from __future__ import annotations
+
+import pytest
+from fake_backends import World
+
+from papi_backup.model.account import Identity
+from papi_backup.model.errors import AuthenticationError, TooManyRequestsError
+from papi_backup.model.secret import Secret
+from papi_backup.services.access import AccessService
+from papi_backup.services.brake import MAXIMUM_KEYS, BrakeKey, FailureBrake, Limit
+
+RIGHT, WRONG = Secret("secret"), Secret("wrong")
+
+
+class Monotonic:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def monotonic() -> Monotonic:
+    return Monotonic()
+
+
+@pytest.fixture
+def access(world: World, monotonic: Monotonic) -> AccessService:
+    return AccessService(world.store, monotonic)
+
+
+def fail(access: AccessService, times: int, name: str = "admin", address: str = "a") -> None:
+    for _unused in range(times):
+        with pytest.raises(AuthenticationError, match=r"^Authentication Error$"):
+            access.verify(name, WRONG, address)
+
+
+def test_a_session_lasts_until_it_is_closed(access: AccessService) -> None:
+    identity = access.verify("viewer", RIGHT, "a")
+    session = access.open_session(identity)
+    assert access.identity_of(session.token) == identity == Identity("viewer", "viewer")
+    access.close_session(session.token)
+    assert access.identity_of(session.token) is None
+
+
+def test_repeated_failures_of_an_account_at_an_address_wait_ever_longer(
+    access: AccessService, monotonic: Monotonic
+) -> None:
+    fail(access, 10)
+    for seconds in (1, 2, 4, 8, 16, 32, 60, 60):
+        with pytest.raises(TooManyRequestsError, match=f"in {seconds} s"):
+            access.verify("admin", RIGHT, "a")
+        monotonic.now += seconds
+        fail(access, 1)
+
+
+def test_who_is_slowed_down_is_neither_other_accounts_nor_other_addresses(access: AccessService) -> None:
+    fail(access, 10)
+    assert access.verify("admin", RIGHT, "b").name == "admin"
+    assert access.verify("viewer", RIGHT, "a").name == "viewer"
+
+
+def test_success_forgets_the_failures(access: AccessService) -> None:
+    for _unused in range(4):
+        fail(access, 9)
+        access.verify("admin", RIGHT, "a")
+
+
+def test_an_address_that_tries_many_accounts_is_slowed_down(access: AccessService) -> None:
+    for number in range(50):
+        fail(access, 1, f"nobody{number}")
+    with pytest.raises(TooManyRequestsError):
+        access.verify("admin", RIGHT, "a")
+    assert access.verify("admin", RIGHT, "b")
+
+
+def test_an_account_tried_from_many_addresses_is_slowed_down_but_stays_usable(
+    access: AccessService, monotonic: Monotonic
+) -> None:
+    for number in range(60):
+        monotonic.now += 5
+        fail(access, 1, address=f"a{number}")
+    with pytest.raises(TooManyRequestsError, match="in 5 s"):
+        access.verify("admin", RIGHT, "elsewhere")
+    monotonic.now += 5
+    assert access.verify("admin", RIGHT, "elsewhere")
+
+
+def test_names_and_addresses_that_look_alike_when_joined_are_told_apart(access: AccessService) -> None:
+    fail(access, 10, "x", "y z")
+    fail(access, 1, "x y", "z")
+
+
+def test_old_failures_are_forgotten_and_memory_is_bounded(monotonic: Monotonic) -> None:
+    brake = FailureBrake(monotonic)
+    limit = Limit(free=2, longest=60)
+    key = BrakeKey("k", limit)
+    brake.failed([key])
+    monotonic.now += 901
+    brake.failed([key])
+    brake.check([key])
+    brake.failed([key])
+    with pytest.raises(TooManyRequestsError):
+        brake.check([key])
+    for number in range(MAXIMUM_KEYS):
+        brake.failed([BrakeKey(str(number), limit)])
+    brake.check([key])

@@ -1,0 +1,155 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Backup configurations: edits, tests, last jobs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fake_backends import HOST_KEY, NOW, World
+
+from papi_backup.config import Settings
+from papi_backup.model.errors import InvalidParameterError, InvalidStorageError, NoSuchEntityError
+from papi_backup.model.job import JobResult
+from papi_backup.model.schedule import BackupConfig, Schedule, SourceSet
+from papi_backup.model.secret import NO_SECRET, Secret
+from papi_backup.model.storage import SshStorage
+from papi_backup.services.configs import ConfigFields, ConfigService
+from papi_backup.services.schedules import checked_schedule
+
+OFF = Schedule()
+FIELDS = ConfigFields("new", 2, OFF, OFF)
+
+
+def test_a_new_configuration_is_unencrypted_and_uses_the_agents_sources_unless_told(world: World) -> None:
+    planned = world.services.configs.add(FIELDS, apply=False).after
+    added = world.services.configs.add(FIELDS, apply=True).after
+    assert planned and added
+    assert added.config == BackupConfig("new", 2, backup_id=2) == world.store.configs.get(2)
+    assert planned.config == replace(added.config, backup_id=0)
+    assert added.storage_name == "bucket"
+
+
+def test_an_update_replaces_documented_parameters_and_keeps_absent_extensions(world: World) -> None:
+    verbs = world.services.configs
+    whole = replace(FIELDS, encryption_key=Secret("k"), paths=("/etc",), excludes=("*.tmp",))
+    verbs.update(1, whole, apply=True)
+    hourly = Schedule("hourly")
+    verbs.update(1, ConfigFields("renamed", 1, OFF, hourly), apply=True)
+    stored = world.store.configs.get(1)
+    assert stored == BackupConfig("renamed", 1, Secret("k"), OFF, hourly, ("/etc",), ("*.tmp",), 1)
+    verbs.update(1, ConfigFields("renamed", 1, OFF, hourly, NO_SECRET, (), ()), apply=True)
+    assert world.store.configs.get(1) == BackupConfig("renamed", 1, NO_SECRET, OFF, hourly, (), (), 1)
+
+
+def test_an_update_that_says_what_is_there_changes_nothing(world: World) -> None:
+    stored = world.store.configs.get(1)
+    same = ConfigFields(stored.backup_name, stored.storage_id, stored.full, stored.inc)
+    assert not world.services.configs.update(1, same, apply=True).changed
+    for other in (
+        replace(same, encryption_key=Secret("another")),
+        replace(same, encryption_key=NO_SECRET),
+        replace(same, inc=OFF),
+        replace(same, paths=("/x",)),
+    ):
+        assert world.services.configs.update(1, other, apply=False).changed
+    assert world.store.configs.get(1) == stored
+
+
+@pytest.mark.parametrize("apply", [False, True])
+def test_unknown_storages_and_taken_names_are_refused_planned_or_not(world: World, apply: bool) -> None:
+    with pytest.raises(NoSuchEntityError, match="storage 99"):
+        world.services.configs.add(replace(FIELDS, storage_id=99), apply=apply)
+    with pytest.raises(InvalidParameterError, match=r"'backup_name'.*'system' exists"):
+        world.services.configs.add(replace(FIELDS, backup_name="system"), apply=apply)
+    with pytest.raises(NoSuchEntityError, match="configuration 99"):
+        world.services.configs.update(99, FIELDS, apply=apply)
+    with pytest.raises(NoSuchEntityError, match="configuration 99"):
+        world.services.configs.delete(99, apply=apply)
+
+
+def test_a_deleted_configuration_leaves_its_history(world: World) -> None:
+    job = world.services.jobs.run_backup("system", "full", apply=True).after
+    change = world.services.configs.delete(1, apply=True)
+    assert change.after is None
+    assert world.store.configs.list() == []
+    assert world.services.jobs.list() == [job]
+
+
+def test_a_list_shows_the_last_job_of_each_type(world: World) -> None:
+    first = world.services.jobs.run_backup("system", "full", apply=True).after
+    second = world.services.jobs.run_backup("system", "full", apply=True).after
+    assert first and second
+    world.store.jobs.finish(first.job_id, JobResult("done", "full", 1, 1, 1, 1))
+    (status,) = world.services.configs.list()
+    assert (status.full, status.inc) == (second, None)
+
+
+def test_a_test_looks_for_every_source_before_it_asks_the_storage(world: World, tmp_path: Path) -> None:
+    there, link = tmp_path / "there", tmp_path / "link"
+    there.touch()
+    link.symlink_to("nowhere")
+    fields = replace(FIELDS, backup_name="system", storage_id=1)
+    world.services.configs.update(1, replace(fields, paths=(str(there), "/no/such")), apply=True)
+    with pytest.raises(InvalidParameterError, match=r"'paths'.*'/no/such'"):
+        world.services.configs.test(1, pin=True)
+    assert world.queries.asked == []
+    world.services.configs.update(1, replace(fields, paths=(str(there), str(link))), apply=True)
+    world.services.configs.test(1, pin=True)
+    vault = world.store.storages.get(1)
+    assert isinstance(vault, SshStorage) and vault.host_key == HOST_KEY
+
+
+def test_a_test_tells_what_is_wrong_with_the_storage_and_who_has_no_sources(world: World) -> None:
+    world.queries.failures["vault"] = InvalidStorageError("write: no space")
+    with pytest.raises(InvalidStorageError, match="write: no space"):
+        world.services.configs.test(1, pin=True)
+    bare = Settings(world.settings.state_dir, "h", sources={"other": SourceSet(("/",))})
+    with pytest.raises(InvalidParameterError, match="names no paths"):
+        ConfigService(world.store, bare, world.services.storages).test(1, pin=True)
+
+
+REFUSED = [
+    (Schedule("yearly", time_list=(0,)), "schedule_inc_time_list", "1-12"),
+    (Schedule("yearly", time_list=(13,)), "schedule_inc_time_list", "1-12"),
+    (Schedule("monthly", time_list=(0,)), "schedule_inc_time_list", "1-31"),
+    (Schedule("weekly", time_list=(7,)), "schedule_inc_time_list", "0 = Sunday"),
+    (Schedule("hourly", time_list=(24,)), "schedule_inc_time_list", "0-23"),
+    (Schedule("monthly", day_run=(1,)), "schedule_inc_day_run", "only if the period is yearly"),
+    (Schedule("daily", day_run=(1,)), "schedule_inc_day_run", "only if the period is yearly"),
+    (Schedule("hourly", time_run=(1,)), "schedule_inc_time_run", "yearly, monthly, weekly, daily"),
+]
+TAKEN = [
+    Schedule("yearly", 2, (1, 12), (1, 31), (0, 23)),
+    Schedule("monthly", 1, (1, 31), (), (5,)),
+    Schedule("weekly", 1, (0, 6), (), (5,)),
+    Schedule("daily", 366, (31,), (), (5,)),
+    Schedule("hourly", 6, (0, 23)),
+    Schedule("deactivated", 1, (31,), (1,), (1,)),
+]
+
+
+@pytest.mark.parametrize(("schedule", "parameter", "words"), REFUSED)
+def test_a_list_that_the_period_has_no_use_for_is_refused_by_name(
+    world: World, schedule: Schedule, parameter: str, words: str
+) -> None:
+    with pytest.raises(InvalidParameterError, match=f"'{parameter}'.*{words}") as caught:
+        world.services.configs.add(replace(FIELDS, inc=schedule), apply=True)
+    assert caught.value.parameter == parameter
+
+
+@pytest.mark.parametrize("schedule", TAKEN, ids=lambda schedule: schedule.period)
+def test_what_a_period_takes_or_does_not_mind_is_kept(schedule: Schedule) -> None:
+    assert checked_schedule("full", schedule) == schedule
+
+
+def test_lists_are_kept_sorted_and_without_repetition() -> None:
+    given = Schedule("yearly", 1, (7, 1, 7), (15, 1), (3, 3))
+    assert checked_schedule("full", given) == Schedule("yearly", 1, (1, 7), (1, 15), (3,))
+
+
+def test_jobs_dates_come_from_the_injected_clock(world: World) -> None:
+    planned = world.services.jobs.run_backup("system", "inc", apply=False).after
+    assert planned and planned.start_date == NOW
