@@ -22,7 +22,6 @@ LONGEST_SOCKET_PATH = 100
 _CONFIGURATION = """\
 state_dir = {state}
 host_name = "{host_name}"
-drain_timeout = 5
 
 [api]
 socket = {socket}
