@@ -15,7 +15,11 @@ from urllib.parse import urlencode
 
 from ansible.module_utils.common.text.converters import to_bytes, to_text
 
-from ansible_collections.papi.backup.plugins.module_utils._errors import AgentError, ConnectionFailure
+from ansible_collections.papi.backup.plugins.module_utils._errors import (
+    AUTHENTICATION_ERROR,
+    AgentError,
+    ConnectionFailure,
+)
 
 MASK = "********"
 SECRET_FIELDS = frozenset(("aws_secret_key", "encryption_key"))
@@ -87,7 +91,7 @@ class Client:
     def _call(self, method, target, params=None):
         """Log in where credentials are given, call, and log in once more when the session has ended."""
         if not self._credentials:
-            return self._exchange(method, target, params)
+            return self._call_without_login(method, target, params)
         fresh = not self._cookies
         if fresh:
             self._login()
@@ -98,6 +102,14 @@ class Client:
                 raise
         self._login()
         return self._exchange(method, target, params)
+
+    def _call_without_login(self, method, target, params):
+        try:
+            return self._exchange(method, target, params)
+        except AgentError as error:
+            if error.code != AUTHENTICATION_ERROR:
+                raise
+            raise AgentError(error.code, "{0}. {1}".format(error.message.rstrip("."), self._transport.login_advice))
 
     def _login(self):
         self._cookies = {}

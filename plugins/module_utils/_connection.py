@@ -4,7 +4,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Bytes to the agent and back: HTTP over its unix socket, or over a URL.
 
-A transport has ``place`` (how to name it to the user) and ``send(method, target, headers, body)``.
+A transport has ``place`` (how to name it to the user), ``login_advice`` (when nobody has logged in) and
+``send(method, target, headers, body)``.
 Private to papi.backup: it may change in any release.
 """
 
@@ -47,6 +48,8 @@ class _UnixConnection(http.client.HTTPConnection):
 
 class UnixSocketTransport:
     """The agent on this host; its socket knows the caller by the peer's user."""
+
+    login_advice = "Use 'become: true', or give agent_username and agent_password."
 
     def __init__(self, path, timeout):
         self.place = "the agent's socket {0}".format(path)
@@ -91,6 +94,8 @@ class UnixSocketTransport:
 
 class UrlTransport:
     """An agent that listens on TCP; https, or plain http on loopback."""
+
+    login_advice = "Give agent_username and agent_password."
 
     def __init__(self, url, timeout, validate_certs=True, ca_path=None):
         self.place = "the agent at {0}".format(url)

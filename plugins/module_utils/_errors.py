@@ -30,6 +30,7 @@ ERROR_NAMES = {
     4005: "TRANSFER_FAILED",
 }
 
+AUTHENTICATION_ERROR = 3004
 NO_SUCH_ENTITY = 3007
 
 _JOB_ERROR = re.compile(r"^\[(\d{4})\]\s*")

@@ -135,6 +135,14 @@ def test_a_refused_login_carries_the_agents_words_and_no_password(agent):
     assert "planted-secret" not in repr(result)
 
 
+def test_who_is_not_known_is_told_how_to_log_in(agent):
+    agent.refuse("storage/list", 3004, "Authentication Error")
+    by_socket = run(backup_storage_info, agent)
+    by_url = run(backup_storage_info, agent, agent_url=agent.url)
+    assert "Authentication Error. Use 'become: true', or give agent_username" in by_socket["msg"]
+    assert "Authentication Error. Give agent_username and agent_password." in by_url["msg"]
+
+
 def test_a_token_logs_in_in_the_licence_style(agent):
     agent.reply(LOGIN, dict(success("true"), cookie="one"))
     run(backup_storage_info, agent, agent_url=agent.url, agent_username="ops", agent_token="planted-secret")
