@@ -6,25 +6,32 @@ from __future__ import annotations
 
 from types import TracebackType
 
+from papi_backup.api.server import ApiServer
 from papi_backup.config import Settings
-from papi_backup.jobs.heartbeat import Heartbeat, stuck
+from papi_backup.jobs.heartbeat import stuck
 from papi_backup.jobs.query_helper import QueryHelper
 from papi_backup.jobs.supervisor import JobSupervisor, describe
 from papi_backup.scheduler.loop import Scheduler
+from papi_backup.services.container import Services
 from papi_backup.state.store import Store
+
+REQUEST_SECONDS = 5.0
+"""How long a stopping agent lets requests under way end."""
 
 
 class Agent:
     """All parts of one running agent.  Use it as a context manager; call from one thread."""
 
     def __init__(self, settings: Settings, store: Store) -> None:
-        """Wire the parts; nothing runs yet."""
+        """Wire the parts; nothing runs yet.  Raises :class:`InvalidParameterError` for settings of no use."""
         self.settings = settings
         self._store = store
         self._jobs = JobSupervisor(store, settings)
         self._queries = QueryHelper()
         self._scheduler = Scheduler(store, settings, self._jobs.enqueue_backup)
-        self._watched: tuple[Heartbeat, ...] = ()
+        services = Services.create(store, settings, self._jobs, self._queries)
+        self._api = ApiServer(settings, services, store.instance_id)
+        self._serving = False
 
     @classmethod
     def open(cls, settings: Settings) -> Agent:
@@ -46,16 +53,20 @@ class Agent:
         self.close()
 
     def start(self) -> None:
-        """Start all parts; when this returns, the API answers.  Raises :class:`OSError` or PapiError."""
+        """Start all parts; when this returns, the API answers.  Raises :class:`PapiError`."""
+        # First what may fail, such as a port that is taken: no job shall have begun by then.
+        self._api.start()
+        self._serving = True
         self._jobs.start()
         self._scheduler.start()
-        self._watched = (self._jobs.heartbeat, self._scheduler.heartbeat)
 
     def refuse_requests(self) -> None:
-        """Stop listening and start no further job."""
-        self._watched = (self._jobs.heartbeat,)
+        """Start no further job, and stop listening; harmless when it is done already."""
         self._scheduler.stop()
         self._jobs.drain()
+        if self._serving:
+            self._serving = False
+            self._api.stop(REQUEST_SECONDS)
 
     @property
     def drained(self) -> bool:
@@ -64,14 +75,17 @@ class Agent:
 
     def close(self) -> None:
         """Stop whatever still runs, running jobs included, and close the state."""
-        self._scheduler.stop()
+        self.refuse_requests()
         self._jobs.stop(timeout=0)
         self._queries.stop()
         self._store.close()
 
     def stuck(self) -> tuple[str, ...]:
-        """Return the names of loops that have been silent for too long."""
-        return stuck(self._watched)
+        """Return the names of loops that should run and have been silent for too long."""
+        heartbeats = [self._jobs.heartbeat]
+        if self._serving:
+            heartbeats += [self._api.heartbeat, self._scheduler.heartbeat]
+        return stuck(heartbeats)
 
     def status(self) -> str:
         """Return one line for a person: what runs, or what comes next.  Raises :class:`PapiError`."""

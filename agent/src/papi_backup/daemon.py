@@ -20,7 +20,7 @@ from pathlib import Path
 from papi_backup import __version__
 from papi_backup.agent import Agent
 from papi_backup.config import DEFAULT_FILE, load_settings
-from papi_backup.model.errors import PapiError
+from papi_backup.model.errors import InvalidParameterError, PapiError
 from papi_backup.stop_signals import StopSignals
 from papi_backup.systemd import Systemd
 
@@ -48,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             with Agent.open(settings) as agent:
                 watch(agent, signals, Systemd())
+        except InvalidParameterError as error:  # what only the attempt shows, such as an unusable certificate
+            return _refuse(f"{options.config}: {error.message}", BAD_CONFIGURATION)
         except PapiError as error:
             return _refuse(error.message, 1)
         except OSError as error:

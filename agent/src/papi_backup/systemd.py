@@ -9,6 +9,9 @@ from collections.abc import Mapping
 
 import sdnotify
 
+NOTIFY_SECONDS = 1.0
+"""How long one message may wait for room in the service manager's queue; then it is dropped."""
+
 
 class Systemd:
     """The service manager that started this process, if one did."""
@@ -16,6 +19,9 @@ class Systemd:
     def __init__(self, environment: Mapping[str, str] | None = None, process: int | None = None) -> None:
         environment = os.environ if environment is None else environment
         self._notifier = sdnotify.SystemdNotifier()
+        if self._notifier.socket is not None:
+            # A service manager that does not read must not stop the agent, nor keep it from stopping.
+            self._notifier.socket.settimeout(NOTIFY_SECONDS)
         self._status = ""
         self.watchdog_seconds = _watchdog_seconds(environment, os.getpid() if process is None else process)
         """Seconds after which systemd takes the agent for dead; 0 when it does not watch."""

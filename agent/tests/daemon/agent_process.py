@@ -9,8 +9,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 SECONDS = 20.0
@@ -32,26 +34,26 @@ def is_gone(pid: int) -> bool:
 
 
 class ServiceManager:
-    """The other end of sd_notify."""
+    """The other end of sd_notify: hears everything, unless it is deaf."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, deaf: bool = False) -> None:
         self.path = path
         self.heard: list[str] = []
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(path))
-        self._socket.setblocking(False)
-
-    def listen(self) -> list[str]:
-        while True:
-            try:
-                self.heard.append(self._socket.recv(65536).decode())
-            except BlockingIOError:
-                return self.heard
+        if not deaf:
+            threading.Thread(target=self._listen, daemon=True).start()
 
     def hears(self, message: str) -> None:
-        eventually(lambda: any(heard.startswith(message) for heard in self.listen()), f"notified {message}")
+        eventually(lambda: any(heard.startswith(message) for heard in self.heard), f"notified {message}")
+
+    def _listen(self) -> None:
+        while message := self._socket.recv(65536):
+            self.heard.append(message.decode())
 
     def close(self) -> None:
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
 
@@ -91,7 +93,7 @@ class AgentProcess:
             self.process = subprocess.Popen(command, stderr=log, stdout=log, env=surroundings)
 
     def start_and_wait(self, environment: Mapping[str, str] | None = None) -> None:
-        self.manager.listen().clear()
+        self.manager.heard.clear()
         self.start(environment=environment)
         self.manager.hears("READY=1")
 

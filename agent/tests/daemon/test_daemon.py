@@ -5,18 +5,20 @@
 from __future__ import annotations
 
 import configparser
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from agent_process import AgentProcess, eventually, is_gone
+from agent_process import AgentProcess, ServiceManager, eventually, is_gone
 
 from papi_backup.config import Settings
 from papi_backup.model.job import Job
@@ -66,14 +68,25 @@ def test_it_tells_systemd_when_it_is_ready_and_when_it_stops_and_ends_with_0(
 
 def test_it_feeds_the_watchdog_as_often_as_systemd_wants(daemon: AgentProcess) -> None:
     daemon.start_and_wait(OFTEN)
-    eventually(lambda: daemon.manager.listen().count("WATCHDOG=1") >= 4, "the watchdog is fed")
+    eventually(lambda: daemon.manager.heard.count("WATCHDOG=1") >= 4, "the watchdog is fed")
+
+
+def test_a_service_manager_that_does_not_listen_does_not_keep_it_from_stopping(
+    daemon: AgentProcess, tmp_path: Path
+) -> None:
+    deaf = ServiceManager(tmp_path / "deaf", deaf=True)
+    daemon.start(environment=OFTEN | {"NOTIFY_SOCKET": str(deaf.path)})
+    eventually(lambda: "is ready" in daemon.log.read_text(), "the agent is ready")
+    time.sleep(3)
+    assert daemon.stop() == 0
+    deaf.close()
 
 
 def test_it_leaves_the_watchdog_of_another_process_alone(daemon: AgentProcess) -> None:
     daemon.start_and_wait(OFTEN | {"WATCHDOG_PID": "1"})
     daemon.manager.hears("STATUS=")
     daemon.stop()
-    assert "WATCHDOG=1" not in daemon.manager.listen()
+    assert "WATCHDOG=1" not in daemon.manager.heard
 
 
 BAD_CONFIGURATIONS = [
@@ -131,6 +144,60 @@ def test_the_agent_imports_neither_the_engine_nor_what_talks_to_storages(daemon:
     assert "papi_backup.jobs.supervisor" in imported
     for name in ("boto3", "botocore", "paramiko", "zstandard", "papi_backup.engine"):
         assert name not in imported
+
+
+def ask(agent: AgentProcess, path: str, method: str = "GET") -> object:
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as client:
+        client.settimeout(10)
+        client.connect(f"{agent.directory}/agent.sock")
+        client.sendall(f"{method} {path} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n".encode())
+        with client.makefile("rb") as answer:
+            return json.loads(answer.read().partition(b"\r\n\r\n")[2])
+
+
+def test_once_it_is_ready_it_answers(daemon: AgentProcess) -> None:
+    daemon.start_and_wait()
+    assert ask(daemon, "/papi/backup/ping") == {"success": 1, "data": "pong"}
+    assert ask(daemon, "/papi/backup/job/list") == {"success": 1, "data": []}
+
+
+def test_an_agent_that_stopped_leaves_no_socket_and_starts_again_on_its_place(daemon: AgentProcess) -> None:
+    daemon.start_and_wait()
+    assert daemon.stop() == 0
+    assert not (daemon.directory / "agent.sock").exists()
+    daemon.start_and_wait()
+    assert ask(daemon, "/papi/backup/ping") == {"success": 1, "data": "pong"}
+
+
+def test_a_backup_asked_for_over_the_api_runs_and_a_storage_that_hangs_is_told_within_5_seconds(
+    daemon: AgentProcess, silent_server: int
+) -> None:
+    queue_backup(daemon.state, silent_server)
+    daemon.start_and_wait(OFTEN)
+    daemon.manager.hears("STATUS=running: job")
+    answer = ask(daemon, "/papi/backup/storage/test?storage_name=hangs")
+    assert isinstance(answer, dict)
+    assert (answer["success"], answer["error_code"]) == (0, 4001)
+    queued = ask(daemon, "/papi/backup/backup/run?backup_name=etc&backup_type=full", "POST")
+    assert isinstance(queued, dict)
+    assert queued["job_id"] == 2
+    os.kill(daemon.pid, signal.SIGTERM)
+    assert daemon.ends() == 0
+    assert job_in(daemon.state, 2).job_status == "waiting"
+
+
+def test_a_port_that_is_taken_is_one_line_and_status_1_and_no_job_has_begun(
+    daemon: AgentProcess, silent_server: int
+) -> None:
+    job_id = queue_backup(daemon.state, silent_server)
+    daemon.configure(
+        f'state_dir = "{daemon.state}"\nhost_name = "h"\n[api]\nlisten = "127.0.0.1:{silent_server}"\n'
+    )
+    daemon.start()
+    assert daemon.ends() == 1
+    (line,) = daemon.log.read_text().splitlines()
+    assert str(silent_server) in line
+    assert job_in(daemon.state, job_id).job_status == "waiting"
 
 
 def test_a_worker_does_not_outlive_an_agent_that_is_killed(daemon: AgentProcess, silent_server: int) -> None:
