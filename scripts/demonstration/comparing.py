@@ -57,14 +57,15 @@ def compare_restored(layout: Layout, number: int, target: Path) -> Verdict:
     surplus = sorted({path.name for path in restored.iterdir()} - set(SOURCE_NAMES))
     if surplus:
         return Verdict(False, 0, (), f"{surplus[0]} was never backed up")
-    verdicts = []
+    verdicts = {}
     for name in SOURCE_NAMES:
         if not (restored / name).exists():
             return Verdict(False, 0, (), f"{name} is missing")
-        verdicts.append(compare(layout, layout.snapshot(number) / name, restored / name))
+        verdicts[name] = compare(layout, layout.snapshot(number) / name, restored / name)
+    different = [(name, one) for name, one in verdicts.items() if not one.identical]
     return Verdict(
-        identical=all(one.identical for one in verdicts),
-        entries=sum(one.entries for one in verdicts),
-        not_compared=tuple(sorted({why for one in verdicts for why in one.not_compared})),
-        first_difference=next((one.first_difference for one in verdicts if not one.identical), ""),
+        identical=not different,
+        entries=sum(one.entries for one in verdicts.values()),
+        not_compared=tuple(sorted({why for one in verdicts.values() for why in one.not_compared})),
+        first_difference=f"below {different[0][0]}: {different[0][1].first_difference}" if different else "",
     )

@@ -137,7 +137,9 @@ class _Comparer:
         except PermissionError:
             self._unread.append(name)
             return
-        self._found.check("contents", name, "", "" if offset < 0 else f"byte {offset} is the first to differ")
+        same = "the bytes that were"
+        shown = same if offset < 0 else f"byte {offset} is the first other one"
+        self._found.check("contents", name, same, shown)
 
     def _compare_links(self, name: bytes) -> None:
         left, right = self._left.leaders.get(name, name), self._right.leaders.get(name, name)
