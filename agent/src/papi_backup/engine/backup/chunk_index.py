@@ -19,7 +19,7 @@ ID_SIZE = 16
 _SLOT = struct.Struct("<16sII")
 _HEADER = struct.Struct("<II")
 _FIRST = 1 << 14
-_PAGE = 4096
+_PAGE = mmap.ALLOCATIONGRANULARITY
 _EMPTY = bytes(ID_SIZE)
 
 

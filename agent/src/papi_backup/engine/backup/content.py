@@ -24,6 +24,9 @@ HOLE = -1
 _BLOCK = 512
 _READ_AHEAD = 8 << 20
 _VANISHED = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ESTALE))
+_REPLACED = frozenset((errno.ELOOP, errno.ENXIO, errno.ENODEV))
+"""How opening a link, a socket or a device ends, where the scan had found a file."""
+_REPLACED_TEXT = "is no longer a regular file"
 _NO_ID = bytes(16)
 
 
@@ -123,7 +126,7 @@ class ContentReader:
         with _source_errors():
             before = os.fstat(descriptor)
             if not stat.S_ISREG(before.st_mode):
-                raise OSError(errno.ESTALE, "is no longer a regular file")
+                raise OSError(errno.ENXIO, _REPLACED_TEXT)
         warning = ""
         xattrs: dict[bytes, bytes] = {}
         try:
@@ -213,9 +216,8 @@ def _normalization(chunker: Chunker) -> Literal[0, 1, 2, 3]:
 
 
 def _unread(error: OSError) -> ReadFile:
-    return ReadFile(
-        None, [], {}, 0, vanished=error.errno in _VANISHED, error=error.strerror or type(error).__name__
-    )
+    text = _REPLACED_TEXT if error.errno in _REPLACED else error.strerror or type(error).__name__
+    return ReadFile(None, [], {}, 0, vanished=error.errno in _VANISHED, error=text)
 
 
 def _next_data(descriptor: int, position: int, size: int) -> tuple[int, int]:
