@@ -67,7 +67,7 @@ def contents(root: Path, noise: random.Random) -> None:
         file.write(b"another")
         file.truncate(20 << 20)
     with (root / "only-a-hole").open("wb") as file:
-        file.truncate(1 << 30)
+        file.truncate(64 << 20)
 
 
 def links(root: Path) -> None:
