@@ -57,6 +57,7 @@ options:
   target_dir:
     description:
       - An absolute path to restore below. The full original path is kept below it.
+      - It is made when it does not exist; the directory it is made in must exist.
       - The original places unless given.
     type: str
   include:
