@@ -14,6 +14,7 @@ from seen_trees import Tree, tree_in_backup
 
 from papi_backup.engine.backup import run_backup
 from papi_backup.engine.catalog import list_backups
+from papi_backup.engine.format.manifest import INLINE_VOLUMES
 from papi_backup.engine.opened import OpenedBackup, open_backup
 from papi_backup.engine.storage.protocol import Storage, StorageOpener
 from papi_backup.model.catalog import CatalogEntry
@@ -46,7 +47,7 @@ class Host:
     helpers: int = 0
     excludes: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
-    inline_volumes: int | None = None
+    inline_volumes: int = INLINE_VOLUMES
     report: Callable[[Progress], None] = ignore
     clock: datetime = datetime(2026, 3, 1, 12, tzinfo=UTC)
     chain_keys: dict[str, Secret] = field(default_factory=dict)

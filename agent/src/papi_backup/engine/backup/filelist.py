@@ -32,9 +32,13 @@ VolumeKey = tuple[str, str, int]
 
 @dataclass(slots=True)
 class Content:
-    """A file's content on its way; hard links share one."""
+    """A file's content on its way; hard links share one.
+
+    ``others`` are its further names, to read it by should it vanish under the first.
+    """
 
     result: ReadFile | None = None
+    others: list[bytes] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -88,7 +92,7 @@ class FileListWriter:
 
     @property
     def dead_bytes(self) -> int:
-        """Bytes of the previous list's files whose content has changed."""
+        """Bytes of the previous list's files whose content has changed or could not be read."""
         return self._dead_bytes
 
     def add(self, row: Row) -> None:
@@ -246,8 +250,14 @@ class FileListWriter:
         if row.entry is None:
             return row.previous.leaf.entry(row.previous.row) if row.previous else None
         if row.content is None or row.content.result is None:
-            return row.entry
-        return self._with_content(row.entry, row.content.result, row.previous)
+            entry: Entry | None = row.entry
+        else:
+            entry = self._with_content(row.entry, row.content.result, row.previous)
+        if row.previous is not None:
+            before = row.previous.leaf.entry(row.previous.row)
+            if entry is None or (entry.items, entry.item_pages) != (before.items, before.item_pages):
+                self._dead_bytes += before.size
+        return entry
 
     def _with_content(self, entry: Entry, result: ReadFile, previous: PreviousRow | None) -> Entry | None:
         if result.facts is None:
@@ -270,8 +280,6 @@ class FileListWriter:
             entry.items = items
         else:
             self._write_items(entry, items, previous)
-        if previous is not None and previous.leaf.items(previous.row) != entry.items:
-            self._dead_bytes += previous.leaf.sizes[previous.row]
         return entry
 
     def _item(self, piece: Piece) -> Item:

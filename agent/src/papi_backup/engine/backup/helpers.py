@@ -149,6 +149,11 @@ class HelperPool:
             if helper.pipe in ready:
                 receive(self._take(helper))
 
+    def drain(self, receive: Callable[[BatchResult], None]) -> None:
+        """Wait until every batch handed out has come back."""
+        while any(helper.waiting for helper in self._helpers):
+            self.receive(receive, timeout=None)
+
     def finish(self, receive: Callable[[BatchResult], None]) -> list[Volume]:
         """Wait for all batches, seal and commit what is left; return every volume written."""
         volumes: list[Volume] = []
@@ -163,8 +168,7 @@ class HelperPool:
         for helper in self._helpers:
             helper.waiting += 1
             self._send(helper, ("finish",))
-        while any(helper.waiting for helper in self._helpers):
-            self.receive(take, timeout=None)
+        self.drain(take)
         return volumes
 
     def close(self) -> None:

@@ -22,6 +22,7 @@ LONGEST_CHAIN = 200
 """Incrementals of one chain."""
 BELIEVABLE = timedelta(hours=24)
 """A name dated further ahead does not raise the next date (a storage's owner could forge it)."""
+_AHEAD = "the previous backup is dated more than a day ahead"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +67,31 @@ def choose_parent(
     entries: Sequence[CatalogEntry],
     now: datetime,
     cache: SegmentCache | None,
+    *,
+    damage: str = "",
 ) -> Choice:
-    """Return the parent for an incremental; raises only what the storage raises."""
+    """Return the parent for an incremental; raises only what the storage raises.
+
+    ``damage`` tells what was found wrong with the parent when it was used before.
+    """
     choice = Choice()
     own = [entry for entry in entries if entry.instance == order.instance_id]
     _warn_of_others(choice, order, entries)
     _warn_of_loss(choice, order, own)
+    ahead = _ahead_of(now, choice, own)
     if order.backup_type == "full":
         return choice
-    if not own:
-        choice.reason = "there is no backup of this agent yet"
+    if damage:
+        _give_up(choice, damage)
         return choice
-    newest = max(own, key=lambda entry: (entry.date, entry.backup))
-    choice.reason = _unfit(newest, order, now)
+    believable = [entry for entry in own if entry not in ahead]
+    if not believable:
+        choice.reason = _AHEAD if ahead else "there is no backup of this agent yet"
+        return choice
+    newest = max(believable, key=lambda entry: (entry.date, entry.backup))
+    if any(entry.chain == newest.chain or entry.backup == order.high_water for entry in ahead):
+        choice.reason = _AHEAD
+    choice.reason = choice.reason or _unfit(newest, order)
     if choice.reason:
         return choice
     try:
@@ -95,9 +108,13 @@ def choose_parent(
     except DecryptionKeyError:
         choice.reason = "the encryption key has changed"
     except CorruptedBackupError as error:
-        choice.reason = f"the previous backup cannot be used: {error.message}"
-        choice.warnings.append(error.message)
+        _give_up(choice, error.message)
     return choice
+
+
+def _give_up(choice: Choice, damage: str) -> None:
+    choice.reason = f"the previous backup cannot be used: {damage.rstrip('.')}"
+    choice.warnings.append(damage)
 
 
 def _sizes(volumes: set[Volume]) -> dict[tuple[str, str, int], int]:
@@ -121,11 +138,20 @@ def _warn_of_loss(choice: Choice, order: BackupOrder, own: Sequence[CatalogEntry
         )
 
 
-def _unfit(newest: CatalogEntry, order: BackupOrder, now: datetime) -> str:
+def _ahead_of(now: datetime, choice: Choice, own: Sequence[CatalogEntry]) -> list[CatalogEntry]:
+    """Return the backups of an unbelievable date, and warn of them.
+
+    They are passed over, or one forged name would make every incremental a full one; the chain of
+    a real one (this host's clock was wrong) is not extended.
+    """
+    ahead = [entry for entry in own if entry.date > now + BELIEVABLE]
+    choice.warnings.extend(f"{entry.path} is dated more than a day ahead of this clock" for entry in ahead)
+    return ahead
+
+
+def _unfit(newest: CatalogEntry, order: BackupOrder) -> str:
     if not newest.readable:
         return "the previous backup is of a newer format version"
-    if newest.date > now + BELIEVABLE:
-        return "the previous backup is dated more than a day ahead"
     if order.encryption_key and not newest.encrypted:
         return "the previous backup is not encrypted"
     if newest.encrypted and not order.encryption_key:

@@ -44,7 +44,7 @@ from papi_backup.engine.format.references import PageRef
 from papi_backup.engine.opened import segment_context
 from papi_backup.engine.storage.protocol import Storage, StorageOpener
 from papi_backup.model.catalog import CatalogEntry
-from papi_backup.model.errors import PapiError, TransferError
+from papi_backup.model.errors import CorruptedBackupError, PapiError, TransferError
 from papi_backup.model.job import BackupOrder, JobResult, Progress
 from papi_backup.model.secret import Secret
 
@@ -68,23 +68,34 @@ def run_backup(
     opener: StorageOpener,
     report: Callable[[Progress], None],
     now: Callable[[], datetime],
+    *,
+    inline_volumes: int = INLINE_VOLUMES,
 ) -> JobResult:
     """Run one full or incremental backup (spec run_backup; design sections 4 and 5).
 
     Raises InvalidParameterError when sources do not exist, and what the storage raises; a backup
     exists only if this returns.  Forks its helpers first: call it before any thread is started.
+
+    When the previous list turns out to be damaged, all begins again as a full backup.
     """
     sources = normalise_sources([os.fsencode(path) for path in order.sources.paths])
     excludes = Excludes(os.fsencode(pattern) for pattern in order.sources.excludes)
-    pool = HelperPool(order.helpers, opener)
-    storage: Storage | None = None
-    try:
-        storage = opener()
-        return _Run(order, pool, storage, report, now).run(sources, excludes)
-    finally:
-        pool.close()
-        if storage is not None:
-            storage.close()
+    damage = ""
+    while True:
+        pool = HelperPool(order.helpers, opener)
+        storage: Storage | None = None
+        try:
+            storage = opener()
+            run = _Run(order, pool, storage, report, now, damage=damage, inline_volumes=inline_volumes)
+            return run.run(sources, excludes)
+        except CorruptedBackupError as error:
+            if damage:
+                raise
+            damage = error.message
+        finally:
+            pool.close()
+            if storage is not None:
+                storage.close()
 
 
 class _Run:
@@ -97,8 +108,13 @@ class _Run:
         storage: Storage,
         report: Callable[[Progress], None],
         now: Callable[[], datetime],
+        *,
+        damage: str,
+        inline_volumes: int,
     ) -> None:
         self._order = order
+        self._damage = damage
+        self._inline_volumes = inline_volumes
         self._pool = pool
         self._storage = storage
         self._report = report
@@ -134,7 +150,7 @@ class _Run:
         order = self._order
         now = self._now()
         entries = list_backups(self._storage, order.host_name, order.backup_name)
-        choice = choose_parent(self._storage, order, entries, now, self._cache)
+        choice = choose_parent(self._storage, order, entries, now, self._cache, damage=self._damage)
         date = next_date(entries, now)
         backup = secrets.token_hex(_ID_BYTES)
         if choice.parent is None:
@@ -160,7 +176,7 @@ class _Run:
         data = self._pool.finish(selection.receive)
         root = files.finish()
         known = _known_volumes(plan, files)
-        table, pages = _volume_table([*known, *data], index)
+        table, pages = _volume_table([*known, *data], index, self._inline_volumes)
         own = index.finish()
         if time.monotonic() - selection.last_activity > _LONGEST_IDLE:
             raise TransferError("Nothing was written for more than 24 hours; the backup was given up.")
@@ -271,12 +287,14 @@ def _known_volumes(plan: Plan, files: FileListWriter) -> list[Volume]:
     return [Volume(*key, size) for key, size in sizes.items() if files.needs(key)]
 
 
-def _volume_table(volumes: list[Volume], index: IndexWriter) -> tuple[list[Volume], tuple[PageRef, ...]]:
+def _volume_table(
+    volumes: list[Volume], index: IndexWriter, inline: int
+) -> tuple[list[Volume], tuple[PageRef, ...]]:
     """Return what stands in the manifest itself, and the pages that hold the rest of a long table."""
-    if len(volumes) <= INLINE_VOLUMES:
+    if len(volumes) <= inline:
         return volumes, ()
     ordered = sorted(volumes)
-    groups = [ordered[start : start + INLINE_VOLUMES] for start in range(0, len(ordered), INLINE_VOLUMES)]
+    groups = [ordered[start : start + inline] for start in range(0, len(ordered), inline)]
     pages = [index.add(encode_volumes_page(group)) for group in groups]
     index.flush()
     return [], tuple(map(index.resolve, pages))

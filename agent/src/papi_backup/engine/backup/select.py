@@ -68,6 +68,10 @@ class Selection:
             self._found += 1
             self._add(found)
         self._submit()
+        self._pool.drain(self.receive)
+        while self._paths:  # hard links that are read again by another name
+            self._submit()
+            self._pool.drain(self.receive)
         if self._comparison is not None:
             self._comparison.drain()
 
@@ -84,6 +88,10 @@ class Selection:
             self._report(Progress(files_done=self.files_read, bytes_done=self.bytes_read))
 
     def _take(self, content: Content, file: ReadFile) -> None:
+        if file.facts is None and content.others:
+            self._paths.append(content.others.pop(0))
+            self._batch.append(content)
+            return
         content.result = file
         self.files_read += 1
         self.bytes_read += file.bytes_read
@@ -117,8 +125,13 @@ class Selection:
     def _content(self, found: Found) -> Content:
         status = found.status
         linked = stat.S_ISREG(status.st_mode) and status.st_nlink > 1
-        if linked and (status.st_dev, status.st_ino) in self._links:
-            return self._links[status.st_dev, status.st_ino]
+        if linked:
+            known = self._links.get((status.st_dev, status.st_ino))
+            if known is not None and known.result is None:
+                known.others.append(found.path)
+                return known
+            if known is not None and known.result is not None and known.result.facts is not None:
+                return known
         content = Content()
         if linked:
             self._links[status.st_dev, status.st_ino] = content
