@@ -14,7 +14,7 @@ from pathlib import Path
 BIN = Path(sys.executable).parent
 TARGETS = ("all", "quick", "lint")
 _WORKERS = os.environ.get("PAPI_TEST_WORKERS", "2")
-_OURS = ("agent/src", "agent/tests", "tests/compare", "tests/realparts", "scripts")
+_OURS = ("agent/src", "agent/tests", "tests/compare", "tests/realparts", "tests/tooling", "scripts")
 _TYPED = ("scripts/checks", "scripts/demonstration", "tests/compare/compare_trees.py", "tests/realparts")
 _COLLECTION = ("plugins", "tests/unit")
 
@@ -58,6 +58,7 @@ def _test_steps(target: str) -> list[Step]:
     return [
         _pytest("collection", "tests/unit", targets=tests),
         _pytest("comparer", "tests/compare", targets=("all",)),
+        _pytest("tooling", "tests/tooling", targets=("all",)),
         _pytest("agent", "tests", *parallel, *fast, targets=tests, directory="agent"),
     ]
 
