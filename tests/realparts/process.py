@@ -45,6 +45,14 @@ def descendants(pid: int) -> list[int]:
     return found[1:]
 
 
+def is_running(pid: int) -> bool:
+    """Whether the process exists and is more than an entry that waits for its parent."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+    except OSError:
+        return False
+
+
 class OwnedProcess:
     """A server process with a log file.  ``start`` and ``stop`` may be called again and again."""
 
@@ -92,16 +100,19 @@ class OwnedProcess:
         process, self._process = self._process, None
         if process is None:
             return
-        family = descendants(process.pid)
+        family = [process.pid, *descendants(process.pid)]
         for sent in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, sent)
-            for pid in family:
+            for pid in filter(is_running, family):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, sent)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(TERM_SECONDS)
-                break
+            deadline = time.monotonic() + TERM_SECONDS
+            while time.monotonic() < deadline:
+                process.poll()  # reaps it
+                if not any(map(is_running, family)):
+                    return
+                time.sleep(0.02)
 
 
 def accepts_connections(port: int, host: str = "127.0.0.1") -> bool:

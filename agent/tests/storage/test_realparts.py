@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from realparts.process import accepts_connections, descendants
+from realparts.process import accepts_connections, descendants, is_running
 from realparts.proxy import Proxy
 from realparts.pytest_fixtures import SshServer
 from realparts.s3server import S3Server
@@ -47,7 +47,7 @@ def test_a_starter_run_as_a_command_leaves_no_process_behind(module: str, tmp_pa
     os.kill(process.pid, signal.SIGTERM)
     assert process.wait(30) == 0
     assert not accepts_connections(port)
-    assert not [pid for pid in family if Path(f"/proc/{pid}").exists()]
+    assert not [pid for pid in family if is_running(pid)]
     assert not (tmp_path / "port").exists()
 
 
@@ -59,7 +59,7 @@ def test_a_session_that_is_open_ends_with_its_server(tmp_path: Path) -> None:
         assert len(family) > 1, "sshd forks a process for each connection"
         os.kill(process.pid, signal.SIGTERM)
         assert process.wait(30) == 0
-    assert not [pid for pid in family if Path(f"/proc/{pid}").exists()]
+    assert not [pid for pid in family if is_running(pid)]
 
 
 def test_secret_keys_lie_in_a_file_of_the_owner_alone(s3_server: S3Server) -> None:

@@ -8,7 +8,9 @@ Off AWS, checksums are sent only where required: newer trailers break other serv
 
 from __future__ import annotations
 
+import functools
 import http.client
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -40,6 +42,16 @@ _PASSING = frozenset(
     }
 )
 _FULL = frozenset({"QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "StorageFull"})
+_EXPLAINED: dict[str, tuple[type[PapiError], str]] = {
+    "RequestTimeTooSkewed": (
+        StorageCredentialsError,
+        "this host's clock and the server's differ too much",
+    ),
+    "InvalidObjectState": (
+        InvalidStorageError,
+        "the object lies in cold storage and must be fetched back first",
+    ),
+}
 _UNREACHABLE: tuple[type[Exception], ...] = (
     boto_errors.EndpointConnectionError,
     boto_errors.ConnectTimeoutError,
@@ -82,7 +94,9 @@ class S3RefusalError(Exception):
     @property
     def is_passing(self) -> bool:
         """Whether the same call may succeed later."""
-        return self.code in _PASSING or self.status == 429 or (self.status >= 500 and self.status != 501)
+        if self.status in {501, 507} or self.code in _FULL:
+            return False
+        return self.code in _PASSING or self.status == 429 or self.status >= 500
 
     @property
     def is_missing(self) -> bool:
@@ -168,21 +182,29 @@ class S3Place:
     def refusal(self, error: S3RefusalError, doing: str) -> PapiError:
         """Say what the server's answer means."""
         what = f"{self.server}: {doing}: {error}"
-        if error.code == "RequestTimeTooSkewed":
-            return StorageCredentialsError(f"{what}; this host's clock and the server's differ too much")
-        if error.code in _FULL or error.status == 507:
-            return InvalidStorageError(f"disk full: {what}")
         if error.code == "NoSuchBucket":
             return InvalidStorageError(f"bucket {self.bucket} does not exist on {self.server}")
+        if error.code in _FULL or error.status == 507:
+            return InvalidStorageError(f"disk full: {what}")
+        if error.code in _EXPLAINED:
+            kind, explanation = _EXPLAINED[error.code]
+            return kind(f"{what}; {explanation}")
         if error.status in {401, 403}:
             return StorageCredentialsError(what)
-        if error.is_passing:
-            return TransferError(what)
-        return InvalidStorageError(what)
+        return TransferError(what) if error.is_passing else InvalidStorageError(what)
 
     def close(self) -> None:
         """Close idle connections; never raises."""
         self._client.close()
+
+
+_making_clients = threading.Lock()
+
+
+@functools.cache
+def _session() -> Any:
+    """Return the process' one session: it loads and parses the service's description only once."""
+    return boto3.session.Session()
 
 
 def _client(storage: S3Storage, timeouts: S3Timeouts) -> Any:
@@ -198,13 +220,14 @@ def _client(storage: S3Storage, timeouts: S3Timeouts) -> Any:
         retries={"mode": "standard", "total_max_attempts": timeouts.tries},
     )
     try:
-        return boto3.session.Session().client(
-            "s3",
-            endpoint_url=storage.endpoint_url or None,
-            region_name=storage.region or _DEFAULT_REGION,
-            aws_access_key_id=storage.aws_key_id,
-            aws_secret_access_key=storage.aws_secret_key.reveal(),
-            config=settings,
-        )
+        with _making_clients:  # boto3 says: sessions are not for several threads at once, clients are
+            return _session().client(
+                "s3",
+                endpoint_url=storage.endpoint_url or None,
+                region_name=storage.region or _DEFAULT_REGION,
+                aws_access_key_id=storage.aws_key_id,
+                aws_secret_access_key=storage.aws_secret_key.reveal(),
+                config=settings,
+            )
     except (ValueError, boto_errors.BotoCoreError) as error:
         raise InvalidStorageError(f"S3 storage {storage.storage_name}: {error}") from error
