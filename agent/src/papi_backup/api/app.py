@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from email.utils import formatdate
 
 import anyio
@@ -15,11 +16,13 @@ from starlette.types import Receive, Scope, Send
 
 from papi_backup.api.dispatch import Dispatcher, Reply, Target, error_reply
 from papi_backup.api.request import BadBodyError, ClientGoneError, Limits, Request, receive_request
-from papi_backup.model.errors import InvalidParameterError
+from papi_backup.model.errors import InternalError, InvalidParameterError
 
 QUICK_THREADS = 16
 STORAGE_THREADS = 8
 """Calls that wait for storages have threads of their own, so that they do not keep others waiting."""
+
+_STOPPED = "The agent stops and could not wait for the end of this call; it may have been carried out."
 
 
 class BackupApplication:
@@ -34,15 +37,18 @@ class BackupApplication:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         target = self._dispatcher.target(scope["path"])
+        last = True
         try:
-            request = await receive_request(scope, receive, self._limits)
+            reply = await self._answer(target, await receive_request(scope, receive, self._limits))
+            last = False
         except ClientGoneError:
             return
         except BadBodyError as error:
             reply = error_reply(target, InvalidParameterError(str(error)), 200)
-            await _send(reply, scope, receive, send, last=True)
-            return
-        await _send(await self._answer(target, request), scope, receive, send)
+        except asyncio.CancelledError:
+            # Only a stopping agent cancels, and this answer is all that is left to do.
+            reply = error_reply(target, InternalError(_STOPPED), 200)
+        await _send(reply, scope, receive, send, last=last)
 
     async def _answer(self, target: Target, request: Request) -> Reply:
         slow = target.endpoint is not None and target.endpoint.asks_storages
@@ -56,7 +62,7 @@ class BackupApplication:
         )
 
 
-async def _send(reply: Reply, scope: Scope, receive: Receive, send: Send, *, last: bool = False) -> None:
+async def _send(reply: Reply, scope: Scope, receive: Receive, send: Send, *, last: bool) -> None:
     response = Response(reply.body, reply.status, dict(reply.headers), reply.media_type)
     response.headers["Date"] = formatdate(usegmt=True)
     response.headers["Cache-Control"] = "no-store"

@@ -35,6 +35,8 @@ class WatchedConnection(H11Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Learn who it is, and wait for the first request."""
         super().connection_made(cast("asyncio.Transport", transport))
+        # uvicorn's access log has whole query strings, passwords and all; ours has none.
+        self.access_log = False
         connection = transport.get_extra_info("socket")
         # The application of this connection alone: every request of it carries the same peer.
         self.app = _with_peer(self.app, connection)
