@@ -85,7 +85,13 @@ class Host:
     def back_up(self, backup_type: BackupType = "inc", opener: StorageOpener | None = None) -> JobResult:
         """Run one backup, an hour after the last; ``opener`` stands in for the host's own once."""
         self.clock += timedelta(hours=1)
-        result = run_backup(self.order(backup_type), opener or self.opener, self.report, lambda: self.clock)
+        result = run_backup(
+            self.order(backup_type),
+            opener or self.opener,
+            self.report,
+            lambda: self.clock,
+            inline_volumes=self.inline_volumes,
+        )
         self.high_water = result.high_water
         if result.chain_key is not None:
             self.chain_keys[result.chain] = result.chain_key
