@@ -36,8 +36,7 @@ import zstandard
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 
-SEGMENT, BODY, HEADER = 4 << 20, 8 << 20, 64 << 10
-CACHED_SEGMENTS = 16
+SEGMENT, BODY, HEADER, CACHED_SEGMENTS = 4 << 20, 8 << 20, 64 << 10, 16
 SUITES = {"enc": "aes-256-cbc+hmac-sha-256", "raw": "raw+hmac-sha-256"}
 ID = "([0-9a-f]{16})"
 MANIFEST_NAME = re.compile(
@@ -45,6 +44,7 @@ MANIFEST_NAME = re.compile(
 )
 MALFORMED = (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError, OverflowError)
 NO_DOWNGRADE = "a key was given, but the backup is not encrypted: anyone can have written it"
+PARENTS = frozenset((b"", b".", b".."))
 NODES = {"p": stat.S_IFIFO, "c": stat.S_IFCHR, "b": stat.S_IFBLK}
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -148,10 +148,8 @@ class Keys:
         payload = frame[16 : 16 + payload_size]
         if codec not in (0, 1 << 24) or reserved or len(payload) != payload_size or raw_size > cap:
             raise DamagedError("its frame is malformed")
-        if codec and zstandard.frame_content_size(payload) != raw_size:
-            raise DamagedError("its length is not the declared one")
         if codec:
-            payload = zstandard.ZstdDecompressor().decompress(payload, max_output_size=raw_size)
+            payload = zstandard.ZstdDecompressor().stream_reader(payload).read(raw_size + 1)
         if len(payload) != raw_size:
             raise DamagedError("its length is not the declared one")
         return payload
@@ -182,9 +180,14 @@ def leaf_entries(page: dict[str, Any]) -> list[Entry]:
     columns = zip(*(page[key] for key in ("t", "d", "n", "m", "o", "mt", "ct", "in", "s", "c")), strict=True)
     for row, (kind, place, name, mode, who, mtime, ctime, inode, size, count) in enumerate(columns):
         path = name_bytes((page["dirs"][place] + "/" if page["dirs"][place] else "") + name)
-        if "/" in name or b"\0" in path or (path and not {b"", b".", b".."}.isdisjoint(path.split(b"/"))):
+        if (
+            "/" in name
+            or b"\0" in path
+            or ((path or kind != "d") and not PARENTS.isdisjoint(path.split(b"/")))
+        ):
             raise DamagedError(f"the path {path!r} is not allowed")
         more = {key: rows[str(row)] for key, rows in rare.items() if str(row) in rows}
+        more["x"] = {name_bytes(key): base64.b64decode(value) for key, value in more.get("x", {}).items()}
         if "lists" in more:
             more["lists"] = Piece(table[more["lists"][0][0]], *more["lists"][0][1:])
         pieces, start = items[start : start + count], start + count
@@ -299,8 +302,7 @@ class Target:
         self._backup, self._root = backup, root
         self._open: list[tuple[bytes, int, Entry | None]] = [(b"", root, None)]
         self._links: dict[tuple[Any, ...], bytes] = {}
-        self.lost, self.warnings = list[str](), list[str]()
-        self.restored = 0
+        self.lost, self.warnings, self.restored = list[str](), list[str](), 0
 
     def restore(self) -> None:
         """Restore every entry; a damaged or impossible one is noted."""
@@ -351,9 +353,8 @@ class Target:
 
     def _descend(self, path: bytes, name: bytes, place: int, entry: Entry | None) -> int:
         os.mkdir(name, 0o700, dir_fd=place)
-        descriptor = os.open(name, DIRECTORY, dir_fd=place)
-        self._open.append((path, descriptor, entry))
-        return descriptor
+        self._open.append((path, os.open(name, DIRECTORY, dir_fd=place), entry))
+        return self._open[-1][1]
 
     def _leave(self) -> None:
         path, descriptor, entry = self._open.pop()
@@ -381,9 +382,8 @@ class Target:
         steps: list[Callable[[], object]] = []
         if os.geteuid() == 0:
             steps.append(partial(os.lchown, path, *entry.owner))
-        for name, value in entry.more.get("x", {}).items():
-            raw = base64.b64decode(value)
-            steps.append(partial(os.setxattr, path, name_bytes(name), raw, follow_symlinks=False))
+        for name, value in entry.more["x"].items():
+            steps.append(partial(os.setxattr, path, name, value, follow_symlinks=False))
         if entry.kind != "l":
             steps.append(partial(os.chmod, path, entry.mode))
         steps.append(partial(os.utime, path, ns=(entry.mtime, entry.mtime), follow_symlinks=False))

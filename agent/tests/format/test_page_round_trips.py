@@ -145,6 +145,7 @@ HOSTILE_LEAVES: list[tuple[str, Callable[[dict[str, Any]], Any]]] = [
     ("name is a number", lambda page: page.update(n=[7])),
     ("name with a high surrogate", lambda page: page.update(n=["\ud800"])),
     ("name with a surrogate for a slash", lambda page: page.update(n=["\udc2f"])),
+    ("file that is the root", lambda page: page.update(n=[""], dirs=[""])),
     ("directory is dot dot", lambda page: page.update(dirs=["a/../.."])),
     ("directory is absolute", lambda page: page.update(dirs=["/a"])),
     ("directory holds a zero byte", lambda page: page.update(dirs=["a\0b"])),

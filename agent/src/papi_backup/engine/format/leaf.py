@@ -338,6 +338,7 @@ def _check_kind(entry: Entry) -> None:
         or (entry.device is not None) != (kind in (CHARACTER, BLOCK))
         or (kind != FILE and (entry.size or entry.items or entry.item_pages is not None))
         or (kind == DIRECTORY and entry.link_group)
+        or (kind != DIRECTORY and not entry.path)
         or len(entry.link_group) > _LONGEST_GROUP
     )
     if contradiction:
