@@ -44,6 +44,7 @@ LEAVING_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class _Listener:
+    name: str
     bound: socket.socket
     config: Config
 
@@ -81,6 +82,8 @@ class ApiServer:
         self._thread = threading.Thread(target=self._run, args=(listeners, started), name="api", daemon=True)
         self._thread.start()
         started.result(STARTING_SECONDS)
+        for listener in listeners:
+            log.info("the API listens on %s", listener.name)
 
     def stop(self, timeout: float) -> None:
         """Stop listening, let requests under way end for up to ``timeout`` seconds, then hang up."""
@@ -101,12 +104,12 @@ class ApiServer:
                 config = self._config(self._app, tls=self._settings.uses_tls)
                 bound = undo.enter_context(bind_tcp(self._settings))
                 self.tcp_port = bound.getsockname()[1]
-                listeners.append(_Listener(bound, config))
+                listeners.append(_Listener(f"{bound.getsockname()[0]} port {self.tcp_port}", bound, config))
             if self._settings.socket is not None:
                 config = self._config(self._app, tls=False)
                 bound = undo.enter_context(bind_unix(self._settings.socket, self._trusted.group_id))
                 self._socket_file = (self._settings.socket, self._settings.socket.lstat().st_ino)
-                listeners.append(_Listener(bound, config))
+                listeners.append(_Listener(str(self._settings.socket), bound, config))
             undo.pop_all()
         return listeners
 
@@ -117,6 +120,7 @@ class ApiServer:
             ws="none",
             lifespan="off",
             log_config=None,
+            log_level="warning",
             access_log=False,
             proxy_headers=False,
             server_header=False,
