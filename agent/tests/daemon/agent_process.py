@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -12,8 +13,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
 
 SECONDS = 20.0
 
@@ -109,6 +112,17 @@ class AgentProcess:
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         os.kill(self.pid, number)
         return self.ends()
+
+    def ask(self, path: str, method: str = "GET", **parameters: str) -> dict[str, Any]:
+        """Call the API over the unix socket and return the answer."""
+        target = f"{path}?{urlencode(parameters)}"
+        with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as client:
+            client.settimeout(SECONDS)
+            client.connect(f"{self.directory}/agent.sock")
+            client.sendall(f"{method} {target} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n".encode())
+            with client.makefile("rb") as answer:
+                found: dict[str, Any] = json.loads(answer.read().partition(b"\r\n\r\n")[2])
+        return found
 
     def children(self) -> list[int]:
         tasks = Path(f"/proc/{self.pid}/task")

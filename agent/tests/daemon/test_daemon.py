@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import configparser
-import json
 import os
 import signal
 import socket
@@ -146,19 +145,10 @@ def test_the_agent_imports_neither_the_engine_nor_what_talks_to_storages(daemon:
         assert name not in imported
 
 
-def ask(agent: AgentProcess, path: str, method: str = "GET") -> object:
-    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as client:
-        client.settimeout(10)
-        client.connect(f"{agent.directory}/agent.sock")
-        client.sendall(f"{method} {path} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n".encode())
-        with client.makefile("rb") as answer:
-            return json.loads(answer.read().partition(b"\r\n\r\n")[2])
-
-
 def test_once_it_is_ready_it_answers(daemon: AgentProcess) -> None:
     daemon.start_and_wait()
-    assert ask(daemon, "/papi/backup/ping") == {"success": 1, "data": "pong"}
-    assert ask(daemon, "/papi/backup/job/list") == {"success": 1, "data": []}
+    assert daemon.ask("/papi/backup/ping") == {"success": 1, "data": "pong"}
+    assert daemon.ask("/papi/backup/job/list") == {"success": 1, "data": []}
 
 
 def test_an_agent_that_stopped_leaves_no_socket_and_starts_again_on_its_place(daemon: AgentProcess) -> None:
@@ -166,7 +156,7 @@ def test_an_agent_that_stopped_leaves_no_socket_and_starts_again_on_its_place(da
     assert daemon.stop() == 0
     assert not (daemon.directory / "agent.sock").exists()
     daemon.start_and_wait()
-    assert ask(daemon, "/papi/backup/ping") == {"success": 1, "data": "pong"}
+    assert daemon.ask("/papi/backup/ping") == {"success": 1, "data": "pong"}
 
 
 def test_a_backup_asked_for_over_the_api_runs_and_a_storage_that_hangs_is_told_within_5_seconds(
@@ -175,11 +165,9 @@ def test_a_backup_asked_for_over_the_api_runs_and_a_storage_that_hangs_is_told_w
     queue_backup(daemon.state, silent_server)
     daemon.start_and_wait(OFTEN)
     daemon.manager.hears("STATUS=running: job")
-    answer = ask(daemon, "/papi/backup/storage/test?storage_name=hangs")
-    assert isinstance(answer, dict)
+    answer = daemon.ask("/papi/backup/storage/test", storage_name="hangs")
     assert (answer["success"], answer["error_code"]) == (0, 4001)
-    queued = ask(daemon, "/papi/backup/backup/run?backup_name=etc&backup_type=full", "POST")
-    assert isinstance(queued, dict)
+    queued = daemon.ask("/papi/backup/backup/run", "POST", backup_name="etc", backup_type="full")
     assert queued["job_id"] == 2
     os.kill(daemon.pid, signal.SIGTERM)
     assert daemon.ends() == 0
