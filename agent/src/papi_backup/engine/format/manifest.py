@@ -149,9 +149,7 @@ def encode_body(manifest: Manifest) -> bytes:
     document.update(table.encode())
     body = json.dumps(document, separators=(",", ":")).encode()
     if len(body) > LARGEST_BODY:
-        raise InvalidParameterError(
-            "The paths and excludes are too long for a manifest.", "excludes"
-        )
+        raise InvalidParameterError("The paths and excludes are too long for a manifest.", "excludes")
     return body
 
 
