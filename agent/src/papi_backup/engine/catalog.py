@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from papi_backup.engine.format.names import CATALOG, catalog_prefix, parse_catalog_name, unescape_host
 from papi_backup.engine.storage.protocol import Storage
 from papi_backup.model.catalog import CatalogEntry
-from papi_backup.model.errors import NoSuchEntityError
+from papi_backup.model.errors import CorruptedBackupError, NoSuchEntityError
 
 
 def list_backups(storage: Storage, host_name: str, backup_name: str = "") -> list[CatalogEntry]:
@@ -18,12 +19,46 @@ def list_backups(storage: Storage, host_name: str, backup_name: str = "") -> lis
     Raises what the storage raises; an object that is no manifest, or not of the size its name
     tells, is no backup.
     """
-    entries = []
+    return list_manifests(storage, host_name, backup_name).whole
+
+
+@dataclass(frozen=True, slots=True)
+class Manifests:
+    """A host's manifests, oldest first; those ``cut`` have another size than their name tells."""
+
+    whole: list[CatalogEntry]
+    cut: list[CatalogEntry]
+
+
+def list_manifests(storage: Storage, host_name: str, backup_name: str = "") -> Manifests:
+    """Return a host's backups (of one name), and what damage has left of others.
+
+    Raises what the storage raises.
+    """
+    manifests = Manifests([], [])
     for found in storage.list(catalog_prefix(host_name, backup_name)):
-        entry = parse_catalog_name(found.name.removeprefix(CATALOG), found.size)
+        entry = parse_catalog_name(found.name.removeprefix(CATALOG), None)
         if entry is not None:
-            entries.append(entry)
-    return sorted(entries, key=lambda entry: (entry.backup_name, entry.date, entry.backup))
+            (manifests.whole if entry.manifest_size == found.size else manifests.cut).append(entry)
+    for entries in (manifests.whole, manifests.cut):
+        entries.sort(key=lambda entry: (entry.backup_name, entry.date, entry.backup))
+    return manifests
+
+
+def refuse_cut(manifests: Manifests, restore_date: datetime) -> None:
+    """Raise CorruptedBackupError if the newest backup of a date is there, but cut or grown.
+
+    It is no backup, and yet nobody may be given an older one as if it had never been.
+    """
+    newest = max((entry.date for entry in manifests.whole if entry.date <= restore_date), default=None)
+    for entry in reversed(manifests.cut):
+        if entry.date <= restore_date and (newest is None or entry.date > newest):
+            name = CATALOG + entry.path
+            raise CorruptedBackupError(
+                f"{name} is damaged: it does not have the {entry.manifest_size} bytes that its name tells. "
+                "An earlier restore_date gives the backup before it.",
+                name,
+            )
 
 
 def list_host_names(storage: Storage) -> list[str]:

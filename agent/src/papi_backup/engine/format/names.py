@@ -119,9 +119,10 @@ def catalog_name(entry: CatalogEntry) -> str:
     )
 
 
-def parse_catalog_name(path: str, size: int) -> CatalogEntry | None:
+def parse_catalog_name(path: str, size: int | None) -> CatalogEntry | None:
     """Take apart a name below ``catalog/``; None if it is no manifest, or not of the size it names.
 
+    A ``size`` of None asks for the name alone, whatever the object's size is.
     A name of another version comes back with ``readable=False``: listed, never deleted.
     """
     parts = path.split("/")
@@ -129,7 +130,9 @@ def parse_catalog_name(path: str, size: int) -> CatalogEntry | None:
         return None
     host_name, backup_name = unescape_host(parts[0]), unescape(parts[1])
     match = _CATALOG_FILE.fullmatch(parts[2])
-    if host_name is None or backup_name is None or match is None or int(match["size"]) != size:
+    if host_name is None or backup_name is None or match is None:
+        return None
+    if size is not None and int(match["size"]) != size:
         return None
     try:
         date = datetime.strptime(match["date"], _DATE).replace(tzinfo=UTC)
@@ -146,7 +149,7 @@ def parse_catalog_name(path: str, size: int) -> CatalogEntry | None:
         chain=match["chain"],
         backup=match["backup"],
         instance=match["instance"],
-        manifest_size=size,
+        manifest_size=int(match["size"]),
         path=path,
         readable=match["version"] == "1",
     )

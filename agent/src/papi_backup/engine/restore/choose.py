@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from papi_backup.engine.catalog import list_backups, newest_at
+from papi_backup.engine.catalog import list_manifests, newest_at, refuse_cut
 from papi_backup.engine.opened import OpenedBackup, missing_volumes, open_backup
 from papi_backup.engine.restore.index import Index
 from papi_backup.engine.storage.protocol import Storage
@@ -33,7 +33,9 @@ def choose(storage: Storage, options: RestoreOptions) -> Chosen:
     Raises NoSuchEntityError (naming the oldest), DecryptionKeyError, DecryptionKeyMissingError,
     CorruptedBackupError, and what the storage raises.
     """
-    entries = list_backups(storage, options.hostname, options.backup_name)
+    manifests = list_manifests(storage, options.hostname, options.backup_name)
+    refuse_cut(manifests, options.restore_date)
+    entries = manifests.whole
     entry = newest_at(entries, options.restore_date)
     opened = open_backup(storage, entry, options.encryption_key)
     listed = sum(1 for other in entries if other.chain == entry.chain and other.date <= entry.date)
