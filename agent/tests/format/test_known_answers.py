@@ -7,6 +7,10 @@ Whoever has to change a value here is making another format version, and old sto
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
+
 import pytest
 from storage_maker import CHAIN, CHAIN_KEY, FIRST, INSTANCE, an_entry, some_header
 
@@ -208,3 +212,26 @@ def test_pages(encoded: bytes, known: str) -> None:
 def test_a_manifest() -> None:
     assert encode_body(MANIFEST).decode() == BODY
     assert decode_body(BODY.encode()) == MANIFEST
+
+
+DOCUMENT = (Path(__file__).parents[3] / "docs" / "format.md").read_text(encoding="utf-8")
+EXAMPLES = [ENCRYPTION, AUTHENTICATION, CHUNK_ID, ENCRYPTED_HEADER, FRAME, ENCRYPTED, RAW, LEAF, BODY]
+
+
+@pytest.mark.parametrize("known", EXAMPLES, ids=range(len(EXAMPLES)))
+def test_the_documents_example_is_what_the_code_does(known: str) -> None:
+    assert "".join(known.split()) in "".join(DOCUMENT.split())
+
+
+def test_the_documents_context_is_what_the_code_does() -> None:
+    fields = re.findall("^    ([0-9a-f]{8}) ([0-9a-f]+) +", DOCUMENT, re.MULTILINE)
+    assert "".join(length + field for length, field in fields) == CONTEXT
+
+
+@pytest.mark.parametrize("encoded", [ENCRYPTED_HEADER, LEAF, NODE, ITEMS, ITEMS_NODE, VOLUMES, BODY])
+def test_every_member_that_is_written_is_documented(encoded: str) -> None:
+    document = json.loads(encoded)
+    members = {*document, *document.get("chunker", ()), *document.get("totals", ())}
+    for slot in document.get("slots", ()):
+        members.update(slot)
+    assert [member for member in sorted(members) if f"`{member}`" not in DOCUMENT] == []
