@@ -15,7 +15,14 @@ from seen_trees import Tree, tree_on_disk
 from papi_backup.engine.restore import plan_restore, run_restore
 from papi_backup.engine.storage.directory import DirectoryStorage
 from papi_backup.engine.storage.protocol import Storage
-from papi_backup.model.job import JobResult, Overwrite, Progress, RestoreOptions, RestoreOrder, RestorePlanSummary
+from papi_backup.model.job import (
+    JobResult,
+    Overwrite,
+    Progress,
+    RestoreOptions,
+    RestoreOrder,
+    RestorePlanSummary,
+)
 from papi_backup.model.schedule import BackupType
 from papi_backup.model.secret import Secret
 

@@ -56,7 +56,7 @@ def contents(root: Path, noise: random.Random) -> None:
     (root / "new\nline and 'quotes' and \\").write_bytes(b"odd")
     (root / ("l" * 255)).write_bytes(b"longest name")
     deep = root
-    for unused in range(15):
+    for _level in range(15):
         deep /= LONG
         deep.mkdir()
     (deep / "deep").write_bytes(b"deep down")

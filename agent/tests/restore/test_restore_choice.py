@@ -48,17 +48,18 @@ def test_a_date_before_the_oldest_is_refused_and_the_oldest_named(host: Restorin
 
 
 @pytest.mark.parametrize(
-    ("saved_with", "given", "error"),
+    ("keys", "error"),
     [
-        ("right", "wrong", DecryptionKeyError),
-        ("right", "", DecryptionKeyMissingError),
-        ("", "some", DecryptionKeyError),
+        (("right", "wrong"), DecryptionKeyError),
+        (("right", ""), DecryptionKeyMissingError),
+        (("", "some"), DecryptionKeyError),
     ],
 )
 @pytest.mark.parametrize("helpers", [1, 2])
 def test_another_key_is_refused_before_anything_is_written(
-    tmp_path: Path, out: Path, saved_with: str, given: str, error: type[PapiError], helpers: int
+    tmp_path: Path, out: Path, keys: tuple[str, str], error: type[PapiError], helpers: int
 ) -> None:
+    saved_with, given = keys
     host = RestoringHost.below(tmp_path, key=saved_with)
     host.helpers = helpers
     with_history(host, 1)
@@ -67,7 +68,9 @@ def test_another_key_is_refused_before_anything_is_written(
     assert not out.exists()
 
 
-def test_the_description_names_backup_host_instance_sequence_and_place(host: RestoringHost, out: Path) -> None:
+def test_the_description_names_backup_host_instance_sequence_and_place(
+    host: RestoringHost, out: Path
+) -> None:
     date = with_history(host)[-1]
     text = host.restore(host.order(out)).description
     assert text == (

@@ -16,7 +16,14 @@ from papi_backup.engine.format.entries import walk_key
 from papi_backup.engine.restore.select import Selector
 from papi_backup.model.errors import InvalidParameterError, NoSuchEntityError
 
-FILES = ("etc/hosts", "etc/nginx/nginx.conf", "etc/nginx/sites/a.conf", "etc/nginx-old/x", "srv/a.conf", "srv/[1]*")
+FILES = (
+    "etc/hosts",
+    "etc/nginx/nginx.conf",
+    "etc/nginx/sites/a.conf",
+    "etc/nginx-old/x",
+    "srv/a.conf",
+    "srv/[1]*",
+)
 
 SELECTIONS = [
     (("etc/hosts",), {"etc/hosts"}),
@@ -106,7 +113,9 @@ def test_something_that_is_not_in_the_backup_is_an_error_before_anything_is_writ
     assert not out.exists()
 
 
-def test_a_hard_link_whose_other_names_are_not_selected_has_its_content(host: RestoringHost, out: Path) -> None:
+def test_a_hard_link_whose_other_names_are_not_selected_has_its_content(
+    host: RestoringHost, out: Path
+) -> None:
     (host.tree / "first").write_bytes(b"content")
     os.link(host.tree / "first", host.tree / "second")
     host.back_up()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from papi_backup.engine.format import FormatError
-from papi_backup.engine.format.entries import Entry
+from papi_backup.engine.format.entries import Entry, walk_key
 from papi_backup.engine.format.leaf import LeafPage
 from papi_backup.engine.format.names import INDEX
 from papi_backup.engine.format.pages import (
@@ -27,16 +27,19 @@ from papi_backup.engine.restore.select import Selector
 from papi_backup.model.errors import CorruptedBackupError
 
 DEEPEST_TREE = 16
-_MALFORMED = (FormatError, KeyError, IndexError, TypeError, ValueError, RecursionError)
-"""What taking apart authenticated JSON of an unexpected shape may raise: an unencrypted backup's pages
-can be made up by whoever holds the storage."""
 
 
 class Leaf(NamedTuple):
-    """Where a leaf page is and how many entries its parent says it has."""
+    """Where a page is, how many entries its parent says are below it, and between which paths.
+
+    ``following`` is the first path behind it, None at the end.  A page outside of its bounds is damaged,
+    so that no page can be met twice, however a file list is made up.
+    """
 
     page: PageRef
     entries: int
+    first: bytes = b""
+    following: bytes | None = None
 
 
 LostPages = Callable[[CorruptedBackupError, int], None]
@@ -55,18 +58,30 @@ class Index:
         raw = self._source.raw(INDEX, reference.segment)
         try:
             return decode_page(memoryview(raw)[reference.offset : reference.offset + reference.length])
-        except _MALFORMED as error:
+        except FormatError as error:
             raise self.damaged(reference, str(error)) from None
+
+    def _list_page(self, here: Leaf, depth: int) -> LeafPage | NodePage:
+        """Return a page of the file list that keeps to its bounds.  Raises CorruptedBackupError."""
+        page = self.page(here.page)
+        if isinstance(page, LeafPage):
+            low, high = page.paths[0], page.paths[-1]
+        elif isinstance(page, NodePage) and depth <= DEEPEST_TREE:
+            low, high = page.children[0].first, page.children[-1].first
+        else:
+            raise self.damaged(here.page, "it holds a page of the wrong kind")
+        if walk_key(low) < walk_key(here.first) or (
+            here.following is not None and walk_key(high) >= walk_key(here.following)
+        ):
+            raise self.damaged(here.page, "it holds paths that belong elsewhere")
+        return page
 
     def entry(self, reference: PageRef, page: LeafPage, row: int) -> Entry:
         """Return one row of a leaf.  Raises CorruptedBackupError."""
         try:
-            entry = page.entry(row)
-        except _MALFORMED as error:
+            return page.entry(row)
+        except FormatError as error:
             raise self.damaged(reference, str(error)) from None
-        if not _is_sound(entry):
-            raise self.damaged(reference, f"the entry {entry.path!r} is malformed")
-        return entry
 
     def leaves(self, selector: Selector, lost: LostPages) -> Iterator[Leaf]:
         """Yield the leaves that may hold something selected, in walk order, without fetching them.
@@ -76,43 +91,36 @@ class Index:
         """
         root = self._opened.manifest.root
         if root is not None:
-            yield from self._below(Leaf(root, self._opened.manifest.totals.entries), None, 0, selector, lost)
+            yield from self._below(Leaf(root, self._opened.manifest.totals.entries), 0, selector, lost)
 
-    def _below(
-        self, here: Leaf, following: bytes | None, depth: int, selector: Selector, lost: LostPages
-    ) -> Iterator[Leaf]:
+    def _below(self, here: Leaf, depth: int, selector: Selector, lost: LostPages) -> Iterator[Leaf]:
         if here.entries <= MOST_LEAF_ENTRIES:
             yield here
             return
         try:
-            page = self.page(here.page)
+            page = self._list_page(here, depth)
         except CorruptedBackupError as error:
             lost(error, here.entries)
             return
         if isinstance(page, LeafPage):
             yield here
-        elif not isinstance(page, NodePage) or depth > DEEPEST_TREE:
-            lost(self.damaged(here.page, "it holds a page of the wrong kind"), here.entries)
-        else:
-            ends = [child.first for child in page.children[1:]] + [following]
-            for child, end in zip(page.children, ends, strict=True):
-                if selector.may_match(child.first, end):
-                    yield from self._below(Leaf(child.page, child.entries), end, depth + 1, selector, lost)
+            return
+        for child in _children(here, page):
+            if selector.may_match(child.first, child.following):
+                yield from self._below(child, depth + 1, selector, lost)
 
     def leaf_pages(self, here: Leaf, lost: LostPages, depth: int = 0) -> Iterator[tuple[PageRef, LeafPage]]:
         """Yield the leaf page at a reference, or those below it; a damaged one is told to ``lost``."""
         try:
-            page = self.page(here.page)
+            page = self._list_page(here, depth)
         except CorruptedBackupError as error:
             lost(error, here.entries)
             return
         if isinstance(page, LeafPage):
             yield here.page, page
-        elif not isinstance(page, NodePage) or depth > DEEPEST_TREE:
-            lost(self.damaged(here.page, "it holds a page of the wrong kind"), here.entries)
-        else:
-            for child in page.children:
-                yield from self.leaf_pages(Leaf(child.page, child.entries), lost, depth + 1)
+            return
+        for child in _children(here, page):
+            yield from self.leaf_pages(child, lost, depth + 1)
 
     def items(self, entry: Entry) -> Iterator[Item]:
         """Yield the content items of a file, from its own list or its item pages."""
@@ -144,15 +152,8 @@ class Index:
         return CorruptedBackupError(f"{name} is damaged: {why}.", name)
 
 
-def _is_sound(entry: Entry) -> bool:
-    """Return whether the members that the page's reader passes on unseen have the right types."""
-    owner = entry.owner
-    return (
-        isinstance(entry.mtime_ns, int)
-        and isinstance(owner.uid, int)
-        and isinstance(owner.gid, int)
-        and isinstance(owner.user, str)
-        and isinstance(owner.group, str)
-        and isinstance(entry.link_group, str)
-        and (entry.device is None or all(isinstance(number, int) for number in entry.device))
-    )
+def _children(here: Leaf, node: NodePage) -> Iterator[Leaf]:
+    """Yield a node's children with the bounds of each."""
+    ends = [child.first for child in node.children[1:]] + [here.following]
+    for child, end in zip(node.children, ends, strict=True):
+        yield Leaf(child.page, child.entries, child.first, end)

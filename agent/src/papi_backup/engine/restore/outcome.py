@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from papi_backup.engine.restore.choose import Chosen
-from papi_backup.engine.restore.tally import Causes, Tally
+from papi_backup.engine.restore.tally import Causes, Tally, entries
 from papi_backup.engine.restore.tree import Target
 from papi_backup.model.errors import CorruptedBackupError, PapiError, TransferError
 from papi_backup.model.job import JobResult, RestoreOrder
@@ -80,14 +80,14 @@ def _damaged(tally: Tally, wrong: dict[str, str], text: str) -> PapiError:
         listed = "; ".join(objects[:FIRST_TOLD]) + (f"; {more:,} more objects" if more > 0 else "")
         parts.append(f"The backup is damaged: {listed}.")
     if tally.lost:
-        parts.append(f"{tally.lost.total:,} entries could not be restored: {told(tally.lost)}.")
+        parts.append(f"{entries(tally.lost.total)} could not be restored: {told(tally.lost)}.")
     if tally.failed:
-        parts.append(f"{tally.failed.total:,} more were refused by this host: {told(tally.failed)}.")
+        parts.append(f"{entries(tally.failed.total)} more were refused by this host: {told(tally.failed)}.")
     first = next(iter(wrong), "") or next(iter(tally.lost.by_cause)).partition(" ")[0]
     return CorruptedBackupError(" ".join((*parts, text)), first)
 
 
 def _refused(tally: Tally, text: str) -> PapiError:
     return TransferError(
-        f"{tally.failed.total:,} entries could not be put in their places: {told(tally.failed)}. {text}"
+        f"{entries(tally.failed.total)} could not be put in place: {told(tally.failed)}. {text}"
     )

@@ -126,7 +126,7 @@ class ShareReader:
                 if not share.rows:
                     self._directory(entry, selected, result)
             elif kind == FILE and entry.size >= LARGE_FILE and self._plan.separate_large and not share.rows:
-                result.large.append(Share((Leaf(reference, len(page)),), frozenset((row,))))
+                result.large.append(Share((Leaf(reference, len(page), page.paths[0]),), frozenset((row,))))
                 self._mark_busy()
             elif self._is_needed(entry, result):
                 yield from self._content(entry, reference)

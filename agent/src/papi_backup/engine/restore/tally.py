@@ -13,6 +13,11 @@ MOST_CAUSES = 1000
 _OTHER = "other causes"
 
 
+def entries(count: int) -> str:
+    """Return "1 entry" or "2,000 entries"."""
+    return f"{count:,} {'entry' if count == 1 else 'entries'}"
+
+
 @dataclass(slots=True)
 class Cause:
     """How often something happened, and to which paths first."""
@@ -23,7 +28,7 @@ class Cause:
     def told(self) -> str:
         """Return "N entries, first: a, b"; without paths the count alone."""
         named = ", ".join("/" + os.fsdecode(path) for path in self.paths)
-        number = f"{self.count:,} {'entry' if self.count == 1 else 'entries'}"
+        number = entries(self.count)
         if not named:
             return number
         return f"{number}: {named}" if self.count <= len(self.paths) else f"{number}, first: {named}"
