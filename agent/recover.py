@@ -74,13 +74,11 @@ def catalog(objects: str, host: str, name: str) -> list[Found]:
     """Return the backups of an escaped host and name, oldest first."""
     directory, found = os.path.join(objects, "catalog", host, name), []
     for file in os.listdir(directory) if os.path.isdir(directory) else ():
-        match = MANIFEST_NAME.fullmatch(file)
-        if match and os.lstat(os.path.join(directory, file)).st_size == int(match[7]):
-            date = datetime.strptime(match[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-            kind, backup, size = match[2], match[5], int(match[7])
-            found.append(
-                Found(date, backup, kind, match[3], match[4], match[6], size, f"{host}/{name}/{file}")
-            )
+        if match := MANIFEST_NAME.fullmatch(file):
+            kind, backup, size, path = match[2], match[5], int(match[7]), f"{host}/{name}/{file}"
+            with suppress(ValueError):
+                date = datetime.strptime(match[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+                found.append(Found(date, backup, kind, match[3], match[4], match[6], size, path))
     return sorted(found)
 
 
@@ -208,7 +206,7 @@ class Backup:
         data = read_object(objects, name, 0, 2 * BODY)
         length = int.from_bytes(data[8:12], "big")
         if data[:8] != b"PAPIBKP1" or len(data) != found.size or length > HEADER:
-            raise DamagedError(f"{name}: is no manifest")
+            raise DamagedError(f"{name}: is no manifest, or not as long as its name says")
         before, sealed = data[: 12 + length], data[12 + length :]
         try:
             self._keys = Keys(json.loads(before[12:]), found, key)

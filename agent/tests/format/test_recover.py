@@ -159,6 +159,27 @@ def test_a_date_before_the_oldest_backup_restores_nothing(tmp_path: Path) -> Non
     assert restore(tmp_path / "store", tmp_path / "out", "", "--date", "2026-03-01 12:29:59").returncode == 2
 
 
+def test_a_manifest_that_was_cut_is_no_reason_to_restore_an_older_backup(tmp_path: Path, host: Host) -> None:
+    host.paths = (os.fspath(host.tree),)
+    host.back_up("full")
+    host.back_up("inc")
+    older, newest = host.backups()
+    manifest = tmp_path / "store" / "catalog" / newest.path
+    manifest.write_bytes(manifest.read_bytes()[:-1])
+    done = restore(tmp_path / "store", tmp_path / "out", KEY)
+    assert done.returncode == 2
+    assert newest.path in done.stderr
+    date = f"{older.date:%Y-%m-%d %H:%M:%S}"
+    assert restore(tmp_path / "store", tmp_path / "out", KEY, "--date", date).returncode == 0
+
+
+def test_a_name_of_no_possible_date_hides_nothing(tmp_path: Path) -> None:
+    entry = StorageMaker(tmp_path / "store").commit(None)
+    manifest = tmp_path / "store" / "catalog" / entry.path
+    manifest.with_name(manifest.name.replace("20260301", "20260231")).write_bytes(b"")
+    assert restore(tmp_path / "store", tmp_path / "out").returncode == 0
+
+
 def test_a_target_in_use_is_left_alone(tmp_path: Path) -> None:
     StorageMaker(tmp_path / "store").commit(None)
     (tmp_path / "out").mkdir()
