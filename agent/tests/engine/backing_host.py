@@ -10,15 +10,16 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from seen_trees import Tree, tree_in_backup
+from seen_trees import Tree, tree_in_backup, tree_on_disk
 
 from papi_backup.engine.backup import run_backup
 from papi_backup.engine.catalog import list_backups
 from papi_backup.engine.format.manifest import INLINE_VOLUMES
 from papi_backup.engine.opened import OpenedBackup, open_backup
+from papi_backup.engine.restore import run_restore
 from papi_backup.engine.storage.protocol import Storage, StorageOpener
 from papi_backup.model.catalog import CatalogEntry
-from papi_backup.model.job import BackupOrder, JobResult, Progress
+from papi_backup.model.job import BackupOrder, JobResult, Progress, RestoreOptions, RestoreOrder
 from papi_backup.model.schedule import BackupType, SourceSet
 from papi_backup.model.secret import Secret
 from papi_backup.model.storage import S3Storage, StorageAccess
@@ -96,6 +97,32 @@ class Host:
         if result.chain_key is not None:
             self.chain_keys[result.chain] = result.chain_key
         return result
+
+    def restore(
+        self, target: Path, date: datetime, *, key: str | None = None, opener: StorageOpener | None = None
+    ) -> JobResult:
+        """Restore the newest backup of a date below ``target``; ``key`` and ``opener`` replace the own."""
+        options = RestoreOptions(
+            storage_id=1,
+            backup_name="etc",
+            restore_date=date,
+            hostname=self.name,
+            encryption_key=Secret(self.key if key is None else key),
+            target_dir=os.fspath(target),
+        )
+        order = RestoreOrder(
+            host_name=self.name,
+            access=self.order().access,
+            options=options,
+            state_dir=os.fspath(self.base / "state"),
+            helpers=self.helpers,
+        )
+        return run_restore(order, opener or self.opener, self.report)
+
+    def restored(self, target: Path) -> Tree:
+        """Return the tree as it was restored below ``target``, empty if nothing was."""
+        place = target / self.tree.relative_to("/")
+        return tree_on_disk(place) if place.exists() else {}
 
     def storage(self) -> Storage:
         """Open the storage."""
