@@ -136,7 +136,9 @@ def entry_of(path: bytes, status: os.stat_result, owners: Owners) -> Entry | Non
         size=status.st_size if kind == FILE else 0,
     )
     if kind != DIRECTORY and status.st_nlink > 1:
-        entry.link_group = f"{status.st_dev:x}:{status.st_ino:x}"
+        # Device numbers may swap at a reboot while kept pages still hold the old ones: the change
+        # time, which all names of a file share, keeps two files from getting one group.
+        entry.link_group = f"{status.st_dev:x}:{status.st_ino:x}:{status.st_ctime_ns:x}"
     if kind in (CHARACTER, BLOCK):
         entry.device = (os.major(status.st_rdev), os.minor(status.st_rdev))
     if kind != FILE:
