@@ -53,6 +53,10 @@ class MemoryS3:
     knows_ranges: bool = True
     knows_bulk_delete: bool = True
     page: int = 3
+    shrink: int = 0
+    """How many bytes an object loses, without a word, when it is put."""
+    on_request: Callable[[str], object] = str
+    """Is told the kind of each request before it is carried out."""
     locked: set[str] = field(default_factory=set)
     alter_listing: Callable[[str], str] = str
     objects: dict[str, Stored] = field(default_factory=dict)
@@ -114,6 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         kind = _kind(self.command, self.key, self.query)
         trouble = self.content.trouble_at(kind)
+        self.content.on_request(kind)
         try:
             if trouble and trouble.lose_request:
                 self._hang_up()
@@ -162,7 +167,7 @@ class _Handler(BaseHTTPRequestHandler):
         return {name.lower(): value for name, value in kept if name.lower().startswith("x-amz-meta-")}
 
     def _put(self) -> Answer:
-        self._create(Stored(self.body, self._metadata()))
+        self._create(Stored(self.body[: len(self.body) - self.content.shrink], self._metadata()))
         return 200, b"", {"ETag": _etag(self.body)}
 
     def _get(self) -> Answer:

@@ -100,6 +100,7 @@ def test_a_server_that_swallows_packets_is_answered_for_within_the_deadline(
         assert time.monotonic() - begun < 2.5
 
 
+@pytest.mark.slow
 def test_a_server_that_falls_silent_later_is_answered_for_too(
     sshd_server: SshServer, ssh_access: StorageAccess
 ) -> None:

@@ -272,6 +272,7 @@ def test_children_are_the_directories_directly_below(place: Place) -> None:
     assert list(storage.list_children("catalog/host1/x/")) == []
 
 
+@pytest.mark.slow
 def test_a_list_of_more_objects_than_a_page_has_is_whole(place: Place) -> None:
     storage = place.open()
     wanted = [f"data/many/{number:04d}" for number in range(1105 if place.pages_matter else 130)]

@@ -34,6 +34,7 @@ def start(module: str, *arguments: str, port_file: Path) -> subprocess.Popen[byt
     return process
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["sshd", "s3server"])
 def test_a_starter_run_as_a_command_leaves_no_process_behind(module: str, tmp_path: Path) -> None:
     secret = tmp_path / "secret"

@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable
 
 import pytest
-from realparts.memory_s3 import CREATE_ONLY, MemoryS3, Trouble
+from realparts.memory_s3 import CREATE_ONLY, MemoryS3, Stored, Trouble
 
 from papi_backup.engine.storage.backoff import RetryPolicy
 from papi_backup.engine.storage.protocol import ObjectExistsError, ObjectMissingError, Storage
@@ -42,9 +42,14 @@ def slow_down(number: int) -> Trouble:
 TROUBLES = (lost_request, lost_reply, slow_down)
 
 
+def entry_on(server: MemoryS3) -> S3Storage:
+    return S3Storage("s3", "AK", Secret("SK"), "bucket", 8, server.endpoint_url, "us-east-1", "some/prefix")
+
+
 def storage_on(server: MemoryS3) -> Storage:
-    entry = S3Storage("s3", "AK", Secret("SK"), "bucket", 8, server.endpoint_url, "us-east-1", "some/prefix")
-    storage = RetryingStorage(S3ObjectStorage(entry, S3Timeouts(2, 2, tries=1), PATIENCE), PATIENCE)
+    storage = RetryingStorage(
+        S3ObjectStorage(entry_on(server), S3Timeouts(2, 2, tries=1), PATIENCE), PATIENCE
+    )
     storage.open()
     return storage
 
@@ -135,16 +140,61 @@ def test_an_object_that_appears_while_a_reply_is_lost_is_told_from_ours_by_its_s
 
 
 def test_another_writer_of_the_same_size_is_told_from_us_by_its_mark() -> None:
-    with MemoryS3(create_only="ignored") as server:
-        first, second = storage_on(server), storage_on(server)
-        one, other = first.create(NAME), second.create(NAME)
-        one.write(BODY)
+    """Our request is lost, and before it is repeated another object of that size takes the name."""
+    with MemoryS3() as server:
+        other = storage_on(server).create(NAME)
         other.write(BODY[::-1])
-        server.troubles = [Trouble(1, "put", status=500)]
-        other.commit()
+
+        def meanwhile(seconds: float) -> None:
+            del seconds
+            other.commit()
+
+        policy = RetryPolicy(attempts=3, sleep=meanwhile)
+        ours = RetryingStorage(S3ObjectStorage(entry_on(server), S3Timeouts(2, 2, tries=1)), policy)
+        writer = ours.create(NAME)
+        writer.write(BODY)
+        server.troubles = [Trouble(1, "put", lose_request=True)]
         with pytest.raises(ObjectExistsError):
-            one.commit()
-        assert first.get(NAME) == BODY[::-1]
+            writer.commit()
+        assert ours.get(NAME) == BODY[::-1]
+
+
+@pytest.mark.parametrize(("kind", "hint"), [("put", 0), ("complete", IN_ONE + 1)])
+def test_an_object_that_appears_at_the_last_moment_is_not_overwritten(kind: str, hint: int) -> None:
+    key = f"some/prefix/{NAME}"
+    with MemoryS3() as server:
+        storage = storage_on(server)
+
+        def appear(requested: str) -> None:
+            if requested == kind:
+                server.objects.setdefault(key, Stored(b"another", {}))
+
+        server.on_request = appear
+        with pytest.raises(ObjectExistsError):
+            put(storage, bytes(17 * MEBIBYTE), hint)
+        assert server.objects == {key: Stored(b"another", {})}
+        assert server.uploads == {}
+
+
+def test_where_the_last_moment_cannot_be_guarded_the_overwriting_is_noticed() -> None:
+    """A server that ignores If-None-Match: of two racing writers the one that lost is told so."""
+    with MemoryS3(create_only="ignored") as server:
+        storage = storage_on(server)
+
+        def replace(requested: str) -> None:
+            if requested == "head" and "put" in server.requests:
+                server.objects[f"some/prefix/{NAME}"] = Stored(
+                    BODY[::-1], {"x-amz-meta-papi-writer": "other"}
+                )
+
+        server.on_request = replace
+        with pytest.raises(ObjectExistsError):
+            put(storage)
+
+
+def test_an_object_that_became_shorter_on_the_way_is_an_error() -> None:
+    with MemoryS3(shrink=1) as server, pytest.raises(TransferError, match="were sent"):
+        put(storage_on(server))
 
 
 def test_a_storm_that_does_not_end_is_4005() -> None:

@@ -94,6 +94,7 @@ def test_uploads_cut_in_the_middle_arrive_as_if_nothing_had_happened(
         storage.close()
 
 
+@pytest.mark.slow
 def test_a_server_that_stays_silent_is_given_up_with_4005(
     s3_server: S3Server, s3_access: StorageAccess
 ) -> None:

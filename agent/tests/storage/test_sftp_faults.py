@@ -158,8 +158,11 @@ def test_a_server_without_a_working_rename_is_told_so() -> None:
 
 def test_a_file_that_became_shorter_is_never_published_as_whole() -> None:
     """Write answered OK, and yet the bytes are not there: found before anyone may rely on it."""
+    server = MemorySftp(shrink=3)
     with pytest.raises(TransferError, match="are there"):
-        put(storage_on(MemorySftp(shrink=3)))
+        put(storage_on(server))
+    assert server.files == {}
+    assert "rename" not in server.requests
 
 
 def test_acknowledged_data_that_is_gone_after_connecting_again_is_an_error() -> None:
@@ -188,6 +191,18 @@ def test_a_lost_reply_to_the_rename_does_not_hide_another_object() -> None:
         writer.commit()
     writer.abort()
     assert server.files == {f"/srv/base/{NAME}": bytearray(b"another")}
+
+
+def test_a_server_that_dies_in_the_middle_of_a_rename_leaves_one_name() -> None:
+    """OpenSSH renames by a link and an unlink: when it dies in between, both names are there."""
+    server = MemorySftp(troubles=[Trouble(1, "rename", lose_request=True)])
+    storage = storage_on(server)
+    writer = storage.create(NAME)
+    writer.write(BODY)
+    server.directories |= {"/srv/base/data", "/srv/base/data/h", "/srv/base/data/h/n"}
+    server.files[f"/srv/base/{NAME}"] = bytearray(BODY)
+    writer.commit()
+    assert list(server.files) == [f"/srv/base/{NAME}"]
 
 
 def test_short_reads_are_completed() -> None:

@@ -230,6 +230,7 @@ def test_a_connection_cut_between_two_calls_is_made_again(
         storage.close()
 
 
+@pytest.mark.slow
 def test_a_server_that_falls_silent_is_noticed_and_the_upload_goes_on(
     sshd_server: SshServer, ssh_access: StorageAccess
 ) -> None:
@@ -245,6 +246,7 @@ def test_a_server_that_falls_silent_is_noticed_and_the_upload_goes_on(
         storage.close()
 
 
+@pytest.mark.slow
 def test_a_server_that_stays_silent_is_given_up_with_4005(
     sshd_server: SshServer, ssh_access: StorageAccess
 ) -> None:
@@ -262,6 +264,7 @@ def test_a_server_that_stays_silent_is_given_up_with_4005(
         storage.close()
 
 
+@pytest.mark.slow
 def test_a_distant_server_is_written_and_read_right(
     sshd_server: SshServer, ssh_access: StorageAccess
 ) -> None:

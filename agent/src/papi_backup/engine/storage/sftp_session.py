@@ -115,9 +115,11 @@ class SftpSession:
             raise self._lost(error) from error
 
     def wait_for_answer(self) -> None:
-        """Wait until at least one more answer has been handed out."""
+        """Wait until at least one more answer has been handed out; there must be one to come."""
         waiting = len(self._waiting)
-        while waiting and len(self._waiting) >= waiting:
+        if not waiting:
+            raise RuntimeError("every request has been answered")
+        while len(self._waiting) >= waiting:
             try:
                 self._receive()
             except self._broken as error:

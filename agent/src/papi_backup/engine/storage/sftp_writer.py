@@ -5,7 +5,7 @@
 Data goes to ``tmp/<random>`` in requests of the size the server allows, several in flight.  What
 the server has not acknowledged is kept; when the connection breaks, the next one finds the same
 file, checks that everything acknowledged is still there, sends the identical rest again and goes on.
-Then: every answer awaited, fsync, size, close, plain rename (OpenSSH's refuses an existing target;
+Then: every answer awaited, fsync, close, size, plain rename (OpenSSH's refuses an existing target;
 ``posix-rename`` would overwrite), size again under the new name.
 """
 
@@ -212,17 +212,17 @@ class SftpWriter:
     # -- the end -----------------------------------------------------------------------------
 
     def _complete(self, session: SftpSession) -> None:
-        """Wait for every answer, make the file durable, check its size, close it."""
+        """Wait for every answer, make the file durable, close it, and only then look at its size."""
         while self._pieces:
             session.wait_for_answer()
             self._settle(session)
         try:
             session.fsync(self._handle)
-            there = session.stat_handle(self._handle).size
             session.close(self._handle)
+            self._handle = b""
+            there = session.stat(self._temporary).size
         except SftpStatusError as error:
             raise self._link.refusal(error, self._doing, session) from error
-        self._handle = b""
         self._check_size(there)
 
     def _publish(self, session: SftpSession) -> None:
