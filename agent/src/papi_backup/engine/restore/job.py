@@ -140,7 +140,7 @@ class _Restore:
 
     def _check_space(self, scope: Scope, warnings: Causes) -> None:
         free = free_bytes(self._target)
-        if scope.bytes <= free:
+        if free is None or scope.bytes <= free:
             return
         needed = self._surveyor.stored_bytes(scope.leaves)
         where = self._target.told(b"")

@@ -8,10 +8,11 @@ and the end of each directory are steps, in walk order, in batches that one roun
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from papi_backup.engine.format.entries import ANCESTOR, DIRECTORY, FILE, Entry
+from papi_backup.engine.format.entries import ANCESTOR, BLOCK, CHARACTER, DIRECTORY, FILE, Entry
 from papi_backup.engine.format.leaf import LeafPage
 from papi_backup.engine.format.names import CONTENT, INDEX
 from papi_backup.engine.format.references import Item, PageRef
@@ -181,13 +182,25 @@ class ShareReader:
                 return False
             if entry.type == FILE:
                 return True
-            self._placer.special(entry)
+            if not self._special(entry, result):
+                return False
             tally.others += 1
             self._links.done(entry)
         except (BlockedError, OSError, CorruptedBackupError):
             self._links.failed(entry, result)
             raise
         return False
+
+    def _special(self, entry: Entry, result: ShareResult) -> bool:
+        """Make a link, FIFO or device; without root a device is only warned of."""
+        try:
+            self._placer.special(entry)
+        except PermissionError:
+            if entry.type not in (CHARACTER, BLOCK) or os.geteuid() == 0:
+                raise
+            result.tally.warnings.add("device not made (only root may)", entry.path)
+            return False
+        return True
 
     def _content(self, entry: Entry, reference: PageRef) -> Iterator[Batch]:
         """Add a file's content to the batch, which is sent whenever it is full."""

@@ -83,10 +83,12 @@ def is_empty(target: Target) -> bool:
         return False
 
 
-def free_bytes(target: Target) -> int:
-    """Return the bytes this process may write to the target's file system."""
+def free_bytes(target: Target) -> int | None:
+    """Return the bytes this process may write to the target's file system, None if it does not tell."""
     path = target.path if os.path.isdir(target.path) else os.path.dirname(target.path)
     status = os.statvfs(path)
+    if not status.f_blocks:
+        return None
     return status.f_frsize * (status.f_bfree if os.geteuid() == 0 else status.f_bavail)
 
 

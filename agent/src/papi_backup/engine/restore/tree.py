@@ -133,6 +133,7 @@ class Tree:
         place = self._open_child(parent, name, path, fresh=fresh)
         if not fresh:
             self._sweep(place)
+            self._open_up(place)
         return fresh
 
     def find(self, path: bytes) -> Found | None:
@@ -218,6 +219,15 @@ class Tree:
     def _place(self, path: bytes, descriptor: int, *, fresh: bool) -> Place:
         self.devices.setdefault(os.fstat(descriptor).st_dev, path)
         return Place(descriptor, fresh, _has_default_acl(descriptor))
+
+    def _open_up(self, place: Place) -> None:
+        """Let its owner write to a directory whose mode is set again when all is done."""
+        if os.geteuid() != 0 and self.target.replaces:
+            with contextlib.suppress(OSError):
+                path = b"/proc/self/fd/%d" % place.descriptor
+                mode = stat.S_IMODE(os.stat(path).st_mode)
+                if mode & stat.S_IRWXU != stat.S_IRWXU:
+                    os.chmod(path, mode | stat.S_IRWXU)
 
     def _sweep(self, place: Place) -> None:
         """Remove what a killed restore left here: temporary files that no process holds locked."""
