@@ -54,7 +54,7 @@ def _lint_steps() -> list[Step]:
 def _test_steps(target: str) -> list[Step]:
     tests = ("all", "quick")
     parallel = ("-n", _WORKERS, "--dist", "loadscope")
-    fast = ("-m", "not slow") if target == "quick" else ()
+    fast = ("-p", "checks.inner_loop") if target == "quick" else ()
     return [
         _pytest("collection", "tests/unit", targets=tests),
         _pytest("comparer", "tests/compare", targets=("all",)),

@@ -1,0 +1,58 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A pytest plugin for ``make quick``: leaves out what takes long, so that the inner loop is one.
+
+Left out are tests marked ``slow``, those that use a real server, and modules that run whole backups,
+restores or daemons again and again.  ``make test`` runs all of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
+
+LONG_MODULES = frozenset(
+    {
+        "test_alterations",
+        "test_backup_failures",
+        "test_changes",
+        "test_daemon",
+        "test_histories",
+        "test_index_cache",
+        "test_parent_choice",
+        "test_real_answers",
+        "test_realparts",
+        "test_restore_circle",
+        "test_restore_damage",
+        "test_restore_failures",
+        "test_s3_faults",
+        "test_sftp_real",
+        "test_state_durability",
+        "test_supervisor",
+        "test_volumes_and_pages",
+        "test_whole_way",
+    }
+)
+"""By their times in a run of everything; a module that grows beyond some seconds belongs here."""
+
+_SERVER_WORDS = ("sshd", "ssh_access", "s3_server", "s3_access", "sftp")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the fast ones."""
+    left_out = [item for item in items if _is_long(item)]
+    items[:] = [item for item in items if not _is_long(item)]
+    config.hook.pytest_deselected(items=left_out)
+
+
+def _is_long(item: pytest.Item) -> bool:
+    if item.get_closest_marker("slow") or item.path.stem in LONG_MODULES:
+        return True
+    callspec = getattr(item, "callspec", None)
+    places = [value for value in callspec.params.values() if isinstance(value, str)] if callspec else []
+    names = getattr(item, "fixturenames", ())
+    return any(word in name for name in names for word in _SERVER_WORDS) or bool(
+        {"s3", "ssh", "sftp"} & set(places)
+    )
