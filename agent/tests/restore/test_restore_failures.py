@@ -290,3 +290,14 @@ def test_entries_this_host_refuses_are_named_and_the_rest_is_restored(host: Rest
     finally:
         command("chattr", "-i", host.restored(out) / "shut")
     assert (host.restored(out) / "open").read_bytes() == b"saved"
+
+
+def test_names_that_are_no_text_are_told_as_text(host: RestoringHost, out: Path) -> None:
+    odd = os.fsencode(host.tree) + b"/\xff\n"
+    Path(os.fsdecode(odd)).write_bytes(b"saved")
+    host.back_up()
+    Path(os.fsdecode(os.fsencode(host.restored(out)) + b"/\xff\n/x")).mkdir(parents=True)
+    with pytest.raises(TransferError) as caught:
+        host.restore(host.order(out))
+    assert caught.value.message.isprintable()
+    assert caught.value.message.encode()

@@ -4,18 +4,13 @@
 
 from __future__ import annotations
 
-import secrets
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from papi_backup.engine.restore.share import Share, ShareResult, WorkPlan
-from papi_backup.engine.restore.tally import Tally
-from papi_backup.engine.restore.worker import Worker
+from papi_backup.engine.restore.worker import Told, Worker
 from papi_backup.engine.storage.protocol import Storage
-
-Told = Callable[[int, int, int], None]
-"""Called with files, content bytes and transferred bytes since the last call."""
 
 
 class Claims:
@@ -39,23 +34,6 @@ class Crew(Protocol):
         ...
 
 
-class Steps:
-    """Turns running counts into differences."""
-
-    def __init__(self, told: Told) -> None:
-        self._told = told
-        self._last = (0, 0, 0)
-
-    def __call__(self, tally: Tally) -> None:
-        """Tell what was added since the last call."""
-        now = (tally.files, tally.bytes, tally.transferred)
-        if now < self._last:
-            self._last = (0, 0, 0)  # another share began
-        files, size, transferred = (new - old for new, old in zip(now, self._last, strict=True))
-        self._last = now
-        self._told(files, size, transferred)
-
-
 class Alone:
     """Does everything in this process, over a storage that is already open."""
 
@@ -66,7 +44,7 @@ class Alone:
         self, plan: WorkPlan, shares: Iterable[Share], claims: Claims, told: Told
     ) -> Iterator[ShareResult]:
         """See :class:`Crew`."""
-        worker = Worker(plan, self._storage, claims.claim, Steps(told), secrets.token_hex(8))
+        worker = Worker(plan, self._storage, claims.claim, told)
         waiting = deque(shares)
         try:
             while waiting:

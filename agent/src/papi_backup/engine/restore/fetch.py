@@ -19,12 +19,12 @@ from papi_backup.engine.opened import OpenedBackup, SegmentReader
 from papi_backup.engine.storage.protocol import ObjectMissingError, Storage
 from papi_backup.model.errors import CorruptedBackupError
 
-LARGEST_READ = 8 << 20
+LARGEST_READ = 4 << 20
 """Bytes of one ranged read; a request's overhead is small against it."""
 WIDEST_GAP = 256 << 10
 """Unneeded bytes read along rather than asking twice."""
-CACHED_RAW = 24 << 20
-"""Raw bytes of opened segments kept: six of the largest kind."""
+CACHED_RAW = 16 << 20
+"""Raw bytes of opened segments kept: four of the largest kind."""
 
 Key = tuple[str, SegmentRef]
 """Kind (``i`` or ``d``) and segment."""

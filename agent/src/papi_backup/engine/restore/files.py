@@ -12,7 +12,7 @@ import stat
 
 from papi_backup.engine.format.entries import BLOCK, CHARACTER, FIFO, SYMLINK, Entry
 from papi_backup.engine.restore.metadata import MetadataWriter, by_descriptor
-from papi_backup.engine.restore.tree import TEMPORARY_PREFIX, BlockedError, Place, Tree, split
+from papi_backup.engine.restore.tree import BlockedError, Place, Tree, split
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NOT_EMPTY = frozenset((errno.ENOTEMPTY, errno.EEXIST))
@@ -60,10 +60,10 @@ class NewFile:
 class Placer:
     """Makes files, links and devices in a tree.  One instance serves one process."""
 
-    def __init__(self, tree: Tree, metadata: MetadataWriter, token: str) -> None:
+    def __init__(self, tree: Tree, metadata: MetadataWriter) -> None:
         self._tree = tree
         self._metadata = metadata
-        self._prefix = TEMPORARY_PREFIX + token.encode() + b"-"
+        self._prefix = b"%s%x-" % (tree.temporary_prefix, os.getpid())
         self._number = 0
         self._pending: NewFile | None = None
 

@@ -12,7 +12,6 @@ import contextlib
 import gc
 import multiprocessing
 import os
-import secrets
 import signal
 import sys
 import time
@@ -23,9 +22,9 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 from typing import Any, NoReturn
 
-from papi_backup.engine.restore.crew import Claims, Steps, Told
+from papi_backup.engine.restore.crew import Claims
 from papi_backup.engine.restore.share import Share, ShareResult, WorkPlan
-from papi_backup.engine.restore.worker import Worker
+from papi_backup.engine.restore.worker import Told, Worker
 from papi_backup.engine.storage.protocol import StorageOpener
 from papi_backup.model.errors import InternalError, PapiError, from_code
 
@@ -235,12 +234,16 @@ def _serve(opener: StorageOpener, pipe: Connection) -> None:
 
     storage = opener()
     told = _Throttled(pipe.send)
-    worker = Worker(plan, storage, claim, Steps(told), secrets.token_hex(8))
+    worker = Worker(plan, storage, claim, told)
     try:
         while True:
             share: Share = pipe.recv()[1]
             result = worker.run(share)
             told.flush()
             pipe.send(("done", result))
+    except EOFError:
+        worker.close(wait=False)
+        storage.close()
+        raise
     finally:
         worker.abandon()

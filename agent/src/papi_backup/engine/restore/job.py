@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -35,7 +36,8 @@ from papi_backup.model.job import JobResult, Progress, RestoreOrder
 Report = Callable[[Progress], None]
 SMALL_ENTRIES, SMALL_BYTES = 5000, 32 << 20
 """A restore of no more than this is done by one process: others would only open connections."""
-MOST_CONFLICTS = 10
+REPORT_INTERVAL = 0.25
+"""Seconds between two reports."""
 
 
 @dataclass(slots=True)
@@ -48,12 +50,20 @@ class _Counter:
     files: int = 0
     bytes: int = 0
     transferred: int = 0
+    next_report: float = 0.0
 
     def __call__(self, files: int, size: int, transferred: int) -> None:
         """Add what was done since the last call."""
         self.files += files
         self.bytes += size
         self.transferred += transferred
+        now = time.monotonic()
+        if now >= self.next_report:
+            self.next_report = now + REPORT_INTERVAL
+            self.tell()
+
+    def tell(self) -> None:
+        """Report what is done."""
         self.report(Progress(self.files, self.files_total, self.bytes, self.bytes_total, self.transferred))
 
 
@@ -170,6 +180,7 @@ class _Restore:
             include=self._order.options.include,
             missing=check.missing,
             needed_bytes=scope.bytes,
+            token=secrets.token_hex(8),
             separate_large=False,
         )
         small = scope.entries <= SMALL_ENTRIES and scope.bytes <= SMALL_BYTES
@@ -181,6 +192,7 @@ class _Restore:
         counter = _Counter(self._report, scope.files, scope.bytes)
         for result in crew.run(plan, shares_of(scope, self._order.helpers), claims, counter):
             found.add(result)
+        counter.tell()
         self._finish(plan, claims, found)
 
     def _finish(self, plan: WorkPlan, claims: Claims, found: _Found) -> None:
@@ -191,7 +203,7 @@ class _Restore:
                 found.tally.lost.add("hard links whose first name could not be restored", link.path)
             else:
                 links.append((claims.first[link.group], link.path))
-        worker = Worker(plan, self._storage, claims.claim, _nothing_to_tell, secrets.token_hex(8))
+        worker = Worker(plan, self._storage, claims.claim, _nothing_to_tell)
         try:
             found.add(worker.finish(links))
             found.directories.sort(key=lambda pending: walk_key(pending.entry.path), reverse=True)
@@ -200,9 +212,9 @@ class _Restore:
             worker.close()
 
 
-def _nothing_to_tell(tally: Tally) -> None:
+def _nothing_to_tell(files: int, size: int, transferred: int) -> None:
     """Links and directories come after the last progress."""
-    del tally
+    del files, size, transferred
 
 
 def shares_of(scope: Scope, helpers: int) -> list[Share]:

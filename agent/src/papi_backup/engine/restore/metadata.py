@@ -14,7 +14,7 @@ import stat
 
 from papi_backup.engine.format.entries import SYMLINK, Entry
 from papi_backup.engine.restore.accounts import OwnerNumbers
-from papi_backup.engine.restore.tally import Causes
+from papi_backup.engine.restore.tally import Causes, shown
 
 ACCESS_ACL = b"system.posix_acl_access"
 _OURS = (b"user.", b"trusted.", b"system.posix_acl_", b"security.capability")
@@ -84,7 +84,7 @@ class MetadataWriter:
             try:
                 os.setxattr(path, attribute, value, follow_symlinks=False)
             except (OSError, ValueError) as error:
-                self._refused(f"attribute {os.fsdecode(attribute)}", entry, error)
+                self._refused(f"attribute {shown(attribute)}", entry, error)
         try:
             times = (entry.mtime_ns, entry.mtime_ns)
             os.utime(name, ns=times, dir_fd=directory, follow_symlinks=False)
@@ -121,13 +121,13 @@ class MetadataWriter:
                 try:
                     os.removexattr(target, name)
                 except OSError as error:
-                    self._refused(f"attribute {os.fsdecode(name)}", entry, error)
+                    self._refused(f"attribute {shown(name)}", entry, error)
         for name, value in entry.xattrs.items():
             try:
                 if name not in found or os.getxattr(target, name) != value:
                     os.setxattr(target, name, value)
             except (OSError, ValueError) as error:
-                self._refused(f"attribute {os.fsdecode(name)}", entry, error)
+                self._refused(f"attribute {shown(name)}", entry, error)
 
     def _refused(self, what: str, entry: Entry, error: Exception) -> None:
         reason = error.strerror if isinstance(error, OSError) else str(error)

@@ -18,13 +18,17 @@ LARGE_FILE = 32 << 20
 
 @dataclass(frozen=True, slots=True)
 class WorkPlan:
-    """Everything that does not change between shares.  ``missing``: volumes not worth asking for."""
+    """Everything that does not change between shares.  ``missing``: volumes not worth asking for.
+
+    ``token`` marks the temporary files of this restore.
+    """
 
     opened: OpenedBackup
     target: Target
     include: tuple[str, ...]
     missing: frozenset[str]
     needed_bytes: int
+    token: str
     separate_large: bool
 
 

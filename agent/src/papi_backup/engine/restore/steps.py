@@ -8,7 +8,7 @@ and the end of each directory are steps, in walk order, in batches that one roun
 
 from __future__ import annotations
 
-import os
+import errno
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -26,7 +26,7 @@ from papi_backup.engine.restore.share import LARGE_FILE, PendingDirectory, Share
 from papi_backup.engine.restore.tree import BlockedError, Tree
 from papi_backup.model.errors import CorruptedBackupError
 
-BATCH_BYTES = 8 << 20
+BATCH_BYTES = 4 << 20
 """Sealed bytes one round of fetching gets."""
 BATCH_STEPS = 1024
 
@@ -192,13 +192,13 @@ class ShareReader:
         return False
 
     def _special(self, entry: Entry, result: ShareResult) -> bool:
-        """Make a link, FIFO or device; without root a device is only warned of."""
+        """Make a link, FIFO or device; a device that this host may not make is a warning."""
         try:
             self._placer.special(entry)
-        except PermissionError:
-            if entry.type not in (CHARACTER, BLOCK) or os.geteuid() == 0:
+        except PermissionError as error:
+            if entry.type not in (CHARACTER, BLOCK) or error.errno != errno.EPERM:
                 raise
-            result.tally.warnings.add("device not made (only root may)", entry.path)
+            result.tally.warnings.add(f"device not made ({error.strerror})", entry.path)
             return False
         return True
 

@@ -4,13 +4,18 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 
 FIRST_NAMED = 10
 """Paths named for one cause; the others are counted."""
 MOST_CAUSES = 1000
 _OTHER = "other causes"
+
+
+def shown(path: bytes) -> str:
+    """Return a path as text that can be printed and stored: what is no text is escaped."""
+    text = path.decode("utf-8", "backslashreplace")
+    return text if text.isprintable() else text.encode("unicode_escape").decode()
 
 
 def entries(count: int) -> str:
@@ -27,7 +32,7 @@ class Cause:
 
     def told(self) -> str:
         """Return "N entries, first: a, b"; without paths the count alone."""
-        named = ", ".join("/" + os.fsdecode(path) for path in self.paths)
+        named = ", ".join("/" + shown(path) for path in self.paths)
         number = entries(self.count)
         if not named:
             return number

@@ -35,7 +35,7 @@ def resolve_target(order: RestoreOrder) -> Target:
 
 
 def _require_possible(target: Target) -> None:
-    where = os.fsdecode(target.path)
+    where = target.told(b"")
     if os.path.lexists(target.path):
         if not os.path.isdir(target.path):
             raise InvalidParameterError(f"target_dir {where} is not a directory.", _PARAMETER)
@@ -61,7 +61,7 @@ def make_target(target: Target) -> bool:
             _probe(target.path)
     except OSError as error:
         raise InvalidParameterError(
-            f"target_dir {os.fsdecode(target.path)} cannot be written to: {reason_of(error)}.", _PARAMETER
+            f"target_dir {target.told(b'')} cannot be written to: {reason_of(error)}.", _PARAMETER
         ) from None
     return made
 

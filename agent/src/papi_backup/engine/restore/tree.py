@@ -17,6 +17,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from papi_backup.engine.restore.tally import shown
 from papi_backup.model.job import Overwrite
 
 TEMPORARY_PREFIX = b".papi-restore-"
@@ -56,7 +57,7 @@ class Target:
 
     def told(self, path: bytes) -> str:
         """Return the place of an entry for messages."""
-        return os.fsdecode(os.path.join(self.path, path) if path else self.path)
+        return shown(os.path.join(self.path, path) if path else self.path)
 
 
 @dataclass(slots=True)
@@ -82,15 +83,17 @@ def split(path: bytes) -> tuple[bytes, bytes]:
     """Return (directory, name) of a listed path.  Raises BlockedError for one that leads elsewhere."""
     directory, _slash, name = path.rpartition(b"/")
     if name in (b"", b".", b"..") or b"\0" in path or path.startswith(b"/"):
-        raise BlockedError(f"the name {path!r} is refused")
+        raise BlockedError(f"the name {shown(path)!r} is refused")
     return directory, name
 
 
 class Tree:
     """Opens and makes directories below the target.  One instance serves one process."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, token: str) -> None:
         self.target = target
+        self.temporary_prefix = TEMPORARY_PREFIX + token.encode() + b"-"
+        """What the names of this restore's temporary files begin with, in all its processes."""
         self.made: set[bytes] = set()
         """Directories made only because something is below them: their metadata is still to be set."""
         self.devices: dict[int, bytes] = {}
@@ -236,7 +239,7 @@ class Tree:
         except OSError:
             return
         for name in names:
-            if name.startswith(TEMPORARY_PREFIX):
+            if name.startswith(TEMPORARY_PREFIX) and not name.startswith(self.temporary_prefix):
                 with contextlib.suppress(OSError):
                     _remove_unlocked(place.descriptor, name)
 

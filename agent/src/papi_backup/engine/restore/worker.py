@@ -26,8 +26,8 @@ from papi_backup.engine.restore.tree import BlockedError, Tree
 from papi_backup.engine.storage.protocol import Storage
 from papi_backup.model.errors import CorruptedBackupError
 
-Told = Callable[[Tally], None]
-"""Called now and then with the counts of the share so far."""
+Told = Callable[[int, int, int], None]
+"""Called with files, content bytes and transferred bytes done since the last call."""
 
 
 class Worker:
@@ -36,13 +36,13 @@ class Worker:
     Call :meth:`close` or :meth:`abandon` in any case: they remove the file that was on its way.
     """
 
-    def __init__(self, plan: WorkPlan, storage: Storage, claim: Claim, told: Told, token: str) -> None:
+    def __init__(self, plan: WorkPlan, storage: Storage, claim: Claim, told: Told) -> None:
         self._plan = plan
         self._told = told
         self._warnings = Causes()
-        self._tree = Tree(plan.target)
+        self._tree = Tree(plan.target, plan.token)
         metadata = MetadataWriter(OwnerNumbers(), self._warnings)
-        self._placer = Placer(self._tree, metadata, token)
+        self._placer = Placer(self._tree, metadata)
         self._source = SegmentSource(storage, plan.opened, plan.missing)
         self._links = Links(claim)
         self._reader = ShareReader(
@@ -51,10 +51,12 @@ class Worker:
         self._file: NewFile | None = None
         self._ends_in_hole = False
         self._given_up: Entry | None = None
+        self._last = (0, 0, 0)
 
     def run(self, share: Share) -> ShareResult:
         """Restore one share and tell what came of it."""
         result = ShareResult(Tally())
+        self._last = (0, 0, 0)
         before: Batch | None = None
         for batch in self._reader.batches(share, result):
             if before is not None:
@@ -114,7 +116,14 @@ class Worker:
                 self._content(step, result)
             else:
                 self._directory(step, result)
-        self._told(result.tally)
+        self._tell(result.tally)
+
+    def _tell(self, tally: Tally) -> None:
+        tally.transferred = self._source.transferred
+        now = (tally.files, tally.bytes, tally.transferred)
+        files, size, transferred = (new - old for new, old in zip(now, self._last, strict=True))
+        self._last = now
+        self._told(files, size, transferred)
 
     def _content(self, step: Content, result: ShareResult) -> None:
         entry = step.entry
