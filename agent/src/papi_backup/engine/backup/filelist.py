@@ -32,13 +32,16 @@ VolumeKey = tuple[str, str, int]
 
 @dataclass(slots=True)
 class Content:
-    """A file's content on its way; hard links share one.
+    """The content of one name on its way.
 
-    ``others`` are its further names, to read it by should it vanish under the first.
+    ``others`` are further names of the same inode: what is read by this name is theirs too, if it
+    is still that inode.
     """
 
+    path: bytes
+    inode: int
     result: ReadFile | None = None
-    others: list[bytes] = field(default_factory=list)
+    others: list[Content] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -267,6 +270,8 @@ class FileListWriter:
         facts = result.facts
         entry.mode = facts.mode & 0o7777
         entry.owner = self._owners.of(facts.uid, facts.gid)
+        if facts.inode != entry.inode:
+            entry.link_group = ""  # another file took the name since it was found
         entry.size, entry.inode = facts.size, facts.inode
         entry.mtime_ns, entry.ctime_ns = facts.mtime_ns, facts.ctime_ns
         entry.xattrs = result.xattrs

@@ -14,11 +14,13 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 from multiprocessing.sharedctypes import Synchronized
+from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from papi_backup.engine.backup.chunk_index import ChunkIndex
@@ -229,12 +231,15 @@ class HelperPool:
         del pipeline
 
     def _serve(self, number: int, count: int, pipe: Connection) -> Pipeline:
-        setup: WriterSetup = pipe.recv()[1]
+        # A thread empties the pipe, so that the job never waits to send while this waits to answer.
+        messages: SimpleQueue[tuple[Any, ...] | None] = SimpleQueue()
+        threading.Thread(target=_forward, args=(pipe, messages), daemon=True).start()
+        setup: WriterSetup = _next(messages)[1]
         storage = self._opener()
         pipeline = Pipeline(setup, storage, self.index, self._counter, itertools.count(number, count))
         try:
             while True:
-                message = pipe.recv()
+                message = _next(messages)
                 if message[0] == "finish":
                     result = pipeline.finish()
                     storage.close()
@@ -245,3 +250,19 @@ class HelperPool:
             pipeline.abort()
             storage.close()
             raise
+
+
+def _forward(pipe: Connection, messages: SimpleQueue[tuple[Any, ...] | None]) -> None:
+    """Hand on what arrives; None when the job has closed the pipe."""
+    try:
+        while True:
+            messages.put(pipe.recv())
+    except (EOFError, OSError):
+        messages.put(None)
+
+
+def _next(messages: SimpleQueue[tuple[Any, ...] | None]) -> tuple[Any, ...]:
+    message = messages.get()
+    if message is None:
+        raise EOFError
+    return message

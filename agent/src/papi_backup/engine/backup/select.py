@@ -8,6 +8,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from papi_backup.engine.backup.content import ReadFile
 from papi_backup.engine.backup.filelist import Content, FileListWriter, Row
@@ -16,7 +17,7 @@ from papi_backup.engine.backup.helpers import BatchResult, HelperPool
 from papi_backup.engine.backup.previous import Comparison, PreviousList, PreviousRow
 from papi_backup.engine.backup.walk import Found
 from papi_backup.engine.backup.warnings import Warnings
-from papi_backup.engine.format.entries import ANCESTOR, FILE
+from papi_backup.engine.format.entries import ANCESTOR, FILE, Entry
 from papi_backup.model.job import Progress
 
 _BATCH_FILES = 256
@@ -45,9 +46,9 @@ class Selection:
         self._warnings = warnings
         self._report = report
         self._owners = Owners()
-        self._links: dict[tuple[int, int], Content] = {}
+        self._leaders: dict[tuple[int, int], Content] = {}
+        self._again: list[Content] = []
         self._contents: dict[int, list[Content]] = {}
-        self._paths: list[bytes] = []
         self._batch: list[Content] = []
         self._batch_bytes = 0
         self._batches = 0
@@ -69,7 +70,10 @@ class Selection:
             self._add(found)
         self._submit()
         self._pool.drain(self.receive)
-        while self._paths:  # hard links that are read again by another name
+        while self._again:
+            again, self._again = self._again, []
+            for content in again:
+                self._hand_out(content, 0)
             self._submit()
             self._pool.drain(self.receive)
         if self._comparison is not None:
@@ -88,13 +92,18 @@ class Selection:
             self._report(Progress(files_done=self.files_read, bytes_done=self.bytes_read))
 
     def _take(self, content: Content, file: ReadFile) -> None:
-        if file.facts is None and content.others:
-            self._paths.append(content.others.pop(0))
-            self._batch.append(content)
-            return
-        content.result = file
         self.files_read += 1
         self.bytes_read += file.bytes_read
+        content.result = file
+        others, content.others = content.others, []
+        if _is_of(content.inode, file):
+            for other in others:
+                other.result = file
+        elif others:
+            # The name vanished, or names another file by now: the inode is read by its next name.
+            again = others[0]
+            again.others = others[1:]
+            self._again.append(again)
 
     def _add(self, found: Found) -> None:
         previous = self._comparison.find(found.path) if self._comparison else None
@@ -112,6 +121,9 @@ class Selection:
             return
         if found.ancestor:
             entry.flags = (ANCESTOR,)
+            if previous is not None and _same_but_for_times(entry, previous):
+                self._files.add(Row(found.path, previous))
+                return
         content = self._content(found) if entry.type == FILE else None
         self._files.add(Row(found.path, previous, entry, content))
 
@@ -124,35 +136,46 @@ class Selection:
 
     def _content(self, found: Found) -> Content:
         status = found.status
-        linked = stat.S_ISREG(status.st_mode) and status.st_nlink > 1
-        if linked:
-            known = self._links.get((status.st_dev, status.st_ino))
-            if known is not None and known.result is None:
-                known.others.append(found.path)
-                return known
-            if known is not None and known.result is not None and known.result.facts is not None:
-                return known
-        content = Content()
-        if linked:
-            self._links[status.st_dev, status.st_ino] = content
-        if self._paths and self._batch_bytes + status.st_size > _BATCH_BYTES:
-            self._submit()
-        self._paths.append(found.path)
-        self._batch.append(content)
-        self._batch_bytes += status.st_size
-        if len(self._paths) >= _BATCH_FILES:
-            self._submit()
+        content = Content(found.path, status.st_ino)
+        if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
+            leader = self._leaders.setdefault((status.st_dev, status.st_ino), content)
+            if leader is not content and leader.result is None:
+                leader.others.append(content)
+                return content
+            if leader.result is not None and _is_of(content.inode, leader.result):
+                content.result = leader.result
+                return content
+            self._leaders[status.st_dev, status.st_ino] = content
+        self._hand_out(content, status.st_size)
         return content
 
+    def _hand_out(self, content: Content, size: int) -> None:
+        if self._batch and self._batch_bytes + size > _BATCH_BYTES:
+            self._submit()
+        self._batch.append(content)
+        self._batch_bytes += size
+        if len(self._batch) >= _BATCH_FILES:
+            self._submit()
+
     def _submit(self) -> None:
-        if not self._paths:
+        if not self._batch:
             return
         if not self._batches and self._previous is not None:
             self._previous.fill(self._pool.index)
-        self._contents[self._batches] = self._batch
-        paths, self._paths, self._batch, self._batch_bytes = self._paths, [], [], 0
+        batch, self._batch, self._batch_bytes = self._batch, [], 0
         number, self._batches = self._batches, self._batches + 1
-        self._pool.submit(number, paths, self.receive)
+        self._contents[number] = batch
+        self._pool.submit(number, [content.path for content in batch], self.receive)
+
+
+def _is_of(inode: int, file: ReadFile) -> bool:
+    return file.facts is not None and file.facts.inode == inode
+
+
+def _same_but_for_times(entry: Entry, previous: PreviousRow) -> bool:
+    """Return whether a directory above the sources is as it was; what comes and goes in it is not ours."""
+    before = previous.leaf.entry(previous.row)
+    return before == replace(entry, mtime_ns=before.mtime_ns, ctime_ns=before.ctime_ns, inode=before.inode)
 
 
 def skipped_paths(*directories: str) -> frozenset[bytes]:
