@@ -25,11 +25,20 @@ class Survivor:
 def end_survivors(marker: str, grace: float = GRACE_SECONDS) -> list[Survivor]:
     """Return the processes with ``marker`` that are still there after ``grace`` seconds, and end them."""
     deadline = time.monotonic() + grace
-    while (found := find_survivors(marker)) and time.monotonic() < deadline:
+    while (found := _find_surely(marker)) and time.monotonic() < deadline:
         time.sleep(0.2)
     for survivor in found:
         with contextlib.suppress(ProcessLookupError):
             os.kill(survivor.pid, signal.SIGKILL)
+    return found
+
+
+def _find_surely(marker: str) -> list[Survivor]:
+    """Look twice before nothing is believed: a process in the middle of execve shows no environment."""
+    found = find_survivors(marker)
+    if not found:
+        time.sleep(0.1)
+        found = find_survivors(marker)
     return found
 
 
