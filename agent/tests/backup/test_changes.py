@@ -16,6 +16,7 @@ from memory_storage import MemoryStorage, MemoryWriter
 from seen_trees import tree_on_disk
 
 from papi_backup.engine.format.names import CATALOG
+from papi_backup.engine.opened import PageReader
 from papi_backup.model.job import JobResult
 
 TREE_BYTES = 3 << 20
@@ -68,10 +69,27 @@ def test_when_nothing_changed_nothing_is_read_and_almost_nothing_stored(host: Ho
 
 
 def test_what_changed_within_the_clocks_tick_is_read_again_and_stored_once(host: Host) -> None:
-    run(host)  # the directories above the sources changed as well: this test's own are among them
     result = run(host)
     assert result.bytes_read >= TREE_BYTES
     assert result.bytes_stored < 2048
+
+
+def test_what_comes_and_goes_beside_the_sources_stores_nothing(host: Host) -> None:
+    (host.base / "stranger").mkdir()
+    assert run(host).bytes_stored < 2048
+
+
+def test_a_new_mode_of_a_directory_above_the_sources_is_saved(host: Host) -> None:
+    host.base.chmod(0o701)
+    host.back_up("inc")
+    leaves = PageReader(host.storage(), host.opened()).leaves()
+    [mode] = [
+        leaf.modes[row]
+        for _page, leaf in leaves
+        for row, path in enumerate(leaf.paths)
+        if path == os.fsencode(host.base).lstrip(b"/")
+    ]
+    assert mode == 0o701
 
 
 def test_same_size_same_mtime_other_content_is_found(host: Host) -> None:

@@ -10,14 +10,13 @@ from pathlib import Path
 
 import pytest
 from backing_host import Host
-from seen_trees import tree_on_disk
+from seen_trees import needed_volumes, tree_on_disk
 
 from papi_backup.engine.backup.setup import chunker_for
 from papi_backup.engine.format.entries import MOST_ITEMS
 from papi_backup.engine.format.leaf import LeafPage
 from papi_backup.engine.format.names import volume_name
 from papi_backup.engine.format.pages import LARGEST_LEAF, MOST_LEAF_ENTRIES, Volume
-from papi_backup.engine.format.references import SegmentRef
 from papi_backup.engine.format.segment import MEBIBYTE, segment_cap
 from papi_backup.engine.opened import PageReader, missing_volumes
 
@@ -34,28 +33,12 @@ def table(host: Host) -> set[Volume]:
     return set(PageReader(host.storage(), host.opened()).volumes())
 
 
-def needed(host: Host) -> set[tuple[str, str, int]]:
-    """Return every volume that the newest backup refers to, found by reading all of it."""
-    opened = host.opened()
-    reader = PageReader(host.storage(), opened)
-    found: set[tuple[str, SegmentRef]] = set()
-    for page, leaf in reader.leaves():
-        found.add(("i", page.segment))
-        for entry in leaf.entries():
-            if entry.item_pages is not None:
-                found.add(("i", entry.item_pages.segment))
-            found.update(("d", item.segment) for item in reader.items(entry) if item.segment is not None)
-    found.update(("i", page.segment) for page in reader.nodes.values())
-    found.update(("i", page.segment) for page in opened.manifest.volume_pages)
-    return {(segment.backup, kind, segment.volume) for kind, segment in found}
-
-
 def assert_sound(host: Host) -> None:
     """No object is too large, the table names what is needed and nothing that is not there whole."""
     for found in host.storage().list(""):
         assert found.size <= host.file_size * MEBIBYTE, found
     volumes = table(host)
-    assert {volume[:3] for volume in volumes} >= needed(host)
+    assert {volume[:3] for volume in volumes} >= needed_volumes(host.storage(), host.opened())
     assert missing_volumes(host.storage(), host.opened(), volumes) == []
     assert host.saved() == tree_on_disk(host.tree)
 

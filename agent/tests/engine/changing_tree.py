@@ -9,6 +9,8 @@ import os
 import random
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -44,7 +46,21 @@ times = st.one_of(
 )
 """Modification times in nanoseconds: before 1970, after 2038."""
 
-Change = Callable[["ChangingTree"], None]
+
+@dataclass(frozen=True)
+class Change:
+    """One method of :class:`ChangingTree` with what it is called with; shows itself in a failed example."""
+
+    method: str
+    arguments: dict[str, Any]
+
+    def apply(self, tree: ChangingTree) -> None:
+        """Do it."""
+        getattr(tree, self.method)(**self.arguments)
+
+
+def _change(method: str, **arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[Change]:
+    return st.builds(Change, st.just(method), st.fixed_dictionaries(arguments))
 
 
 class ChangingTree:
@@ -198,3 +214,39 @@ def content(size: int, seed: int) -> bytes:
         return random.Random(seed).randbytes(size)
     line = b"line %d\n" % seed
     return (line * (size // len(line) + 1))[:size]
+
+
+_seeds = st.integers(0, 20)
+changes = st.one_of(
+    _change("create", pick=picks, name=names, size=sizes, seed=_seeds),
+    _change("create", pick=picks, name=names, size=st.integers(0, 3000), seed=_seeds),
+    _change("make_directory", pick=picks, name=names),
+    _change("make_link", pick=picks, name=names, target=names),
+    _change("make_hard_link", pick=picks, name=names, other=picks),
+    _change("make_fifo", pick=picks, name=names),
+    _change("make_sparse", pick=picks, name=names, size=sizes, hole=st.integers(0, 3_000_000), seed=_seeds),
+    _change("overwrite", pick=picks, position=picks, seed=_seeds),
+    _change("overwrite_secretly", pick=picks, seed=_seeds),
+    _change("append", pick=picks, size=sizes, seed=_seeds),
+    _change("truncate", pick=picks, size=sizes),
+    _change("prepend", pick=picks, seed=_seeds),
+    _change("rename", pick=picks, into=picks, name=names),
+    _change("remove", pick=picks),
+    _change("change_mode", pick=picks, mode=st.integers(0, 0o7777)),
+    _change("change_owner", pick=picks, owner=picks),
+    _change(
+        "change_attribute",
+        pick=picks,
+        name=st.sampled_from([b"a", b"\xff"]),
+        value=st.none() | st.binary(max_size=50),
+    ),
+    _change("touch", pick=picks, mtime_ns=times),
+)
+"""Any one change."""
+creations = st.one_of(
+    _change("create", pick=picks, name=names, size=sizes, seed=_seeds),
+    _change("create", pick=picks, name=names, size=st.integers(0, 3000), seed=_seeds),
+    _change("make_directory", pick=picks, name=names),
+    _change("make_hard_link", pick=picks, name=names, other=picks),
+)
+"""What a tree begins with."""

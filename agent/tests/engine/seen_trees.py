@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from papi_backup.engine.format.entries import ANCESTOR
+from papi_backup.engine.format.references import SegmentRef
 from papi_backup.engine.opened import CONTENT, OpenedBackup, PageReader, SegmentReader
 from papi_backup.engine.storage.protocol import Storage
 
@@ -152,6 +153,21 @@ def tree_in_backup(storage: Storage, opened: OpenedBackup, root: bytes | str | o
             if entry.link_group:
                 groups[entry.link_group].add(path)
     return _with_peers(tree, groups.values())
+
+
+def needed_volumes(storage: Storage, opened: OpenedBackup) -> set[tuple[str, str, int]]:
+    """Return (backup, kind, number) of every volume that a backup refers to, found by reading its list."""
+    reader = PageReader(storage, opened)
+    found: set[tuple[str, SegmentRef]] = set()
+    for page, leaf in reader.leaves():
+        found.add(("i", page.segment))
+        for entry in leaf.entries():
+            if entry.item_pages is not None:
+                found.add(("i", entry.item_pages.segment))
+            found.update(("d", item.segment) for item in reader.items(entry) if item.segment is not None)
+    found.update(("i", page.segment) for page in reader.nodes.values())
+    found.update(("i", page.segment) for page in opened.manifest.volume_pages)
+    return {(segment.backup, kind, segment.volume) for kind, segment in found}
 
 
 def _zeros(length: int) -> Iterator[bytes]:

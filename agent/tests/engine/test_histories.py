@@ -6,35 +6,30 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import time
 from datetime import datetime
-from pathlib import Path
 from unittest import mock
 
 import pytest
 from backing_host import Host
-from changing_tree import ChangingTree, names, picks, sizes, times
+from changing_tree import Change, ChangingTree, changes, creations
+from fast_place import fast_directory
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
-    precondition,
     rule,
     run_state_machine_as_test,
 )
-from seen_trees import Tree, tree_on_disk
+from seen_trees import Tree, needed_volumes, tree_on_disk
 
 from papi_backup.engine.backup import previous
 from papi_backup.engine.storage.directory import DirectoryStorage
 from papi_backup.model.schedule import BackupType
 
-MOST_BACKUPS = 6
 SHORT_TICK = 25_000_000
 """Nanoseconds within which a clock of files may stand still; more than any kernel's tick."""
-
-seeds = st.integers(0, 20)
 
 
 class History(RuleBasedStateMachine):
@@ -44,7 +39,7 @@ class History(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.base = Path(os.path.realpath(tempfile.mkdtemp()))
+        self.base = fast_directory()
         (self.base / "tree").mkdir()
         (self.base / "storage").mkdir()
         base = self.base
@@ -55,82 +50,21 @@ class History(RuleBasedStateMachine):
         self.window = mock.patch.object(previous, "RACY_NANOSECONDS", SHORT_TICK)
         self.window.start()
 
-    @initialize(key=st.sampled_from(["", "the key"]))
-    def begin(self, key: str) -> None:
+    @initialize(key=st.sampled_from(["", "the key"]), beginning=st.lists(creations, min_size=3, max_size=15))
+    def begin(self, key: str, beginning: list[Change]) -> None:
         self.host.key = key
+        for change in beginning:
+            change.apply(self.tree)
 
-    @rule(pick=picks, name=names, size=sizes, seed=seeds)
-    def create(self, pick: int, name: bytes, size: int, seed: int) -> None:
-        self.tree.create(pick, name, size, seed)
-
-    @rule(pick=picks, name=names)
-    def make_directory(self, pick: int, name: bytes) -> None:
-        self.tree.make_directory(pick, name)
-
-    @rule(pick=picks, name=names, leads_to=names)
-    def make_link(self, pick: int, name: bytes, leads_to: bytes) -> None:
-        self.tree.make_link(pick, name, leads_to)
-
-    @rule(pick=picks, name=names, other=picks)
-    def make_hard_link(self, pick: int, name: bytes, other: int) -> None:
-        self.tree.make_hard_link(pick, name, other)
-
-    @rule(pick=picks, name=names)
-    def make_fifo(self, pick: int, name: bytes) -> None:
-        self.tree.make_fifo(pick, name)
-
-    @rule(pick=picks, name=names, size=sizes, hole=st.integers(0, 3_000_000), seed=seeds)
-    def make_sparse(self, pick: int, name: bytes, size: int, hole: int, seed: int) -> None:
-        self.tree.make_sparse(pick, name, size, hole, seed)
-
-    @rule(pick=picks, position=picks, seed=seeds)
-    def overwrite(self, pick: int, position: int, seed: int) -> None:
-        self.tree.overwrite(pick, position, seed)
-
-    @rule(pick=picks, seed=seeds)
-    def overwrite_secretly(self, pick: int, seed: int) -> None:
-        self.tree.overwrite_secretly(pick, seed)
-
-    @rule(pick=picks, size=sizes, seed=seeds)
-    def append(self, pick: int, size: int, seed: int) -> None:
-        self.tree.append(pick, size, seed)
-
-    @rule(pick=picks, size=sizes)
-    def truncate(self, pick: int, size: int) -> None:
-        self.tree.truncate(pick, size)
-
-    @rule(pick=picks, seed=seeds)
-    def prepend(self, pick: int, seed: int) -> None:
-        self.tree.prepend(pick, seed)
-
-    @rule(pick=picks, into=picks, name=names)
-    def rename(self, pick: int, into: int, name: bytes) -> None:
-        self.tree.rename(pick, into, name)
-
-    @rule(pick=picks)
-    def remove(self, pick: int) -> None:
-        self.tree.remove(pick)
-
-    @rule(pick=picks, mode=st.integers(0, 0o7777))
-    def change_mode(self, pick: int, mode: int) -> None:
-        self.tree.change_mode(pick, mode)
-
-    @rule(pick=picks, owner=picks)
-    def change_owner(self, pick: int, owner: int) -> None:
-        self.tree.change_owner(pick, owner)
-
-    @rule(pick=picks, name=st.sampled_from([b"a", b"\xff"]), value=st.none() | st.binary(max_size=50))
-    def change_attribute(self, pick: int, name: bytes, value: bytes | None) -> None:
-        self.tree.change_attribute(pick, name, value)
-
-    @rule(pick=picks, mtime_ns=times)
-    def touch(self, pick: int, mtime_ns: int) -> None:
-        self.tree.touch(pick, mtime_ns)
-
-    @precondition(lambda self: len(self.dates) < MOST_BACKUPS)
-    @rule(kind=st.sampled_from(["inc", "inc", "inc", "full"]), aged=st.booleans())
-    def back_up(self, kind: BackupType, aged: bool) -> None:
+    @rule(
+        before=st.lists(changes, max_size=6),
+        kind=st.sampled_from(["inc", "inc", "inc", "full"]),
+        aged=st.booleans(),
+    )
+    def change_and_back_up(self, before: list[Change], kind: BackupType, aged: bool) -> None:
         """``aged``: so long after the last change that an unchanged file need not be read again."""
+        for change in before:
+            change.apply(self.tree)
         if aged:
             time.sleep(2 * SHORT_TICK / 1e9)
         result = self.host.back_up(kind)
@@ -138,6 +72,9 @@ class History(RuleBasedStateMachine):
         assert result.warnings == ()
         assert result.backup_date is not None
         self.dates[result.backup_date] = tree_on_disk(self.host.tree)
+        opened = self.host.opened()
+        table = {volume[:3] for volume in opened.manifest.volumes}
+        assert table >= needed_volumes(self.host.storage(), opened)
 
     def teardown(self) -> None:
         """Restore every date."""
@@ -171,7 +108,13 @@ _CALM = settings(
 
 
 @pytest.mark.parametrize(
-    ("machine", "examples", "steps"), [(History, 60, 40), (HistoryOfHelpers, 6, 25)], ids=["alone", "helpers"]
+    ("machine", "examples", "steps"),
+    [
+        pytest.param(History, 20, 5, id="alone"),
+        pytest.param(HistoryOfHelpers, 4, 4, id="helpers"),
+        pytest.param(History, 100, 8, id="alone, long", marks=pytest.mark.slow),
+        pytest.param(HistoryOfHelpers, 20, 8, id="helpers, long", marks=pytest.mark.slow),
+    ],
 )
 def test_every_date_of_a_random_history_is_restored_as_it_was(
     machine: type[History], examples: int, steps: int

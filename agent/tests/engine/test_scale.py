@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an incremental stores when little changed in much."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from backing_host import Host
+from fast_place import fast_directory
+
+from papi_backup.engine.storage.directory import DirectoryStorage
+from papi_backup.model.job import JobResult
+
+MEBIBYTE = 1 << 20
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    base = fast_directory()
+    for name in ("tree", "storage"):
+        (base / name).mkdir()
+    yield Host(base, lambda: DirectoryStorage(base / "storage"), "the key", file_size=32, helpers=2)
+    shutil.rmtree(base)
+
+
+def tell(what: str, result: JobResult) -> None:
+    """Print a measured figure; pytest shows it with -s or -rP."""
+    print(f"\n{what}: {result.bytes_stored:,} bytes stored, {result.bytes_read:,} read")
+
+
+def make_files(tree: Path, count: int) -> None:
+    for number in range(count):
+        directory = tree / f"{number // 1000:03}"
+        if not number % 1000:
+            directory.mkdir()
+        (directory / f"file {number:06}").write_bytes(b"%d" % number)
+
+
+def test_ten_changed_files_among_100_000_store_less_than_a_mebibyte_besides_their_data(host: Host) -> None:
+    make_files(host.tree, 100_000)
+    tell("full backup of 100,000 files", host.back_up("full"))
+    data = 0
+    for number in range(0, 100_000, 10_000):
+        changed = random.Random(number).randbytes(5000)
+        (host.tree / f"{number // 1000:03}/file {number:06}").write_bytes(changed)
+        data += len(changed)
+    result = host.back_up("inc")
+    tell("incremental, 10 files of 5,000 bytes changed", result)
+    assert (result.backup_type, result.files) == ("inc", 100_000)
+    assert result.bytes_stored - data < MEBIBYTE
+    unchanged = host.back_up("inc")
+    tell("incremental, nothing changed", unchanged)
+    assert unchanged.bytes_stored < 4096
+
+
+def test_one_byte_inserted_at_the_front_of_200_megabytes_stores_less_than_8_mebibytes(host: Host) -> None:
+    content = random.Random(1).randbytes(200_000_000)
+    path = host.tree / "large"
+    path.write_bytes(content)
+    tell("full backup of 200 MB", host.back_up("full"))
+    path.write_bytes(b"x" + content)
+    result = host.back_up("inc")
+    tell("incremental, one byte inserted at the front", result)
+    assert result.backup_type == "inc"
+    assert result.bytes_stored < 8 * MEBIBYTE
