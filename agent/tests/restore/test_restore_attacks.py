@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from handmade import CONTENT_OF_FILES, HOST, Forge, entry, link
+from handmade import BACKUP, CONTENT_OF_FILES, HOST, Forge, entry, link
 from restoring import RestoringHost
 from seen_trees import tree_on_disk
 
 from papi_backup.engine.format.entries import DIRECTORY
+from papi_backup.engine.format.names import CONTENT, INDEX
+from papi_backup.engine.format.pages import ItemChild, encode_items_node, encode_items_page
+from papi_backup.engine.format.references import PageRef, VolumeRange
 from papi_backup.model.errors import CorruptedBackupError, PapiError, TransferError
 
 Change = Callable[[dict[str, Any]], None]
@@ -222,3 +225,21 @@ def test_a_system_directory_that_is_a_link_is_neither_followed_nor_replaced(
         hostile.restore(hostile.order("", overwrite="always"))
     assert way.is_symlink()
     assert (hostile.base / "other").read_bytes() == CONTENT_OF_FILES
+
+
+def test_a_content_list_that_multiplies_itself_is_damage_and_ends(hostile: RestoringHost, out: Path) -> None:
+    """Twelve levels of pages, each naming the next a thousand times, would never end."""
+    forge = Forge(hostile.base / "store")
+    page = encode_items_page(forge.content())
+    levels = 12
+    while levels:
+        child = ItemChild(PageRef(forge.segment(INDEX, page), 0, len(page)), len(CONTENT_OF_FILES))
+        page = encode_items_node([child] * 1000)
+        levels -= 1
+    root = PageRef(forge.segment(INDEX, page), 0, len(page))
+    bomb = entry(b"bomb", item_pages=root, item_volumes=(VolumeRange(CONTENT, BACKUP, 0, 0),))
+    bomb.size = len(CONTENT_OF_FILES)
+    forge.backup([bomb])
+    with pytest.raises(CorruptedBackupError, match="/i/"):
+        hostile.restore(hostile.order(out))
+    assert not (out / "bomb").exists()

@@ -127,15 +127,18 @@ class Index:
         if entry.item_pages is None:
             yield from entry.items
         else:
-            yield from self._items_below(entry.item_pages, 0)
+            yield from self._items_below(entry.item_pages, entry.size, 0)
 
-    def _items_below(self, reference: PageRef, depth: int) -> Iterator[Item]:
+    def _items_below(self, reference: PageRef, length: int, depth: int) -> Iterator[Item]:
+        """Yield items of exactly ``length`` bytes in all, which bounds how many pages there can be."""
         page = self.page(reference)
         if not isinstance(page, ItemsPage) or depth > DEEPEST_TREE:
             raise self.damaged(reference, "it holds a page of the wrong kind")
+        if sum(piece.length for piece in page.children or page.items) != length:
+            raise self.damaged(reference, "it holds a content list of another length than the file's")
         yield from page.items
         for child in page.children:
-            yield from self._items_below(child.page, depth + 1)
+            yield from self._items_below(child.page, child.length, depth + 1)
 
     def volumes(self) -> Iterator[Volume]:
         """Yield every volume the backup needs.  Raises CorruptedBackupError for a damaged page."""
