@@ -17,6 +17,7 @@ from seen_trees import tree_on_disk
 
 from papi_backup.engine.backup import parent
 from papi_backup.engine.catalog import list_backups
+from papi_backup.engine.format.header import ChainHeader
 from papi_backup.engine.format.names import CATALOG, catalog_name, volume_name
 from papi_backup.engine.storage.directory import DirectoryStorage
 from papi_backup.model.catalog import CatalogEntry
@@ -200,6 +201,14 @@ def test_a_chain_ends_after_its_longest_run_of_incrementals(
     assert host.back_up("inc").backup_type == "inc"
     result = host.back_up("inc")
     assert "Full because the chain has 2 incrementals" in result.description
+
+
+def test_a_chain_that_needs_a_later_version_to_be_extended_is_left_alone(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ChainHeader, "extendable", False)
+    result = host.back_up("inc")
+    assert "Full because the chain needs features that this version does not write" in result.description
 
 
 def test_old_chains_stay_restorable_with_their_own_key(host: Host) -> None:

@@ -27,6 +27,17 @@ from papi_backup.model.errors import (
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def everything_is_imported(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Nobody might not be allowed to read the modules that are imported late."""
+    base = tmp_path_factory.mktemp("imports")
+    (base / "tree").mkdir()
+    (base / "storage").mkdir()
+    host = Host(base, lambda: DirectoryStorage(base / "storage"), "key", helpers=1)
+    host.back_up("full")
+    host.saved()
+
+
 @pytest.fixture
 def base() -> Iterator[Path]:
     """A directory that every user may enter."""
@@ -90,13 +101,9 @@ def as_nobody(act: Callable[[], None]) -> None:
 def test_unreadable_files_and_directories_are_counted_and_named_and_the_rest_is_saved(
     host: Host, helpers: int
 ) -> None:
-    for name in ("storage", "other"):
-        (host.base / name).mkdir()
-        (host.base / name).chmod(0o777)
-    host.helpers, host.opener = helpers, lambda: DirectoryStorage(host.base / "other")
-    host.back_up("full")
-    host.saved()  # by now everything is imported: nobody might not read the modules
-    host.opener, host.high_water = lambda: DirectoryStorage(host.base / "storage"), ""
+    (host.base / "storage").mkdir()
+    (host.base / "storage").chmod(0o777)
+    host.helpers, host.opener = helpers, lambda: DirectoryStorage(host.base / "storage")
     for name in ("closed", "secret\n\udcff"):
         (host.tree / name).write_text("x")
         (host.tree / name).chmod(0)
@@ -114,6 +121,20 @@ def test_unreadable_files_and_directories_are_counted_and_named_and_the_rest_is_
     for part in ("/tree/closed': Permission denied", "/tree/locked': Permission denied", "secret\\n\\udcff"):
         assert part in result.description
     assert result.files == 1
+
+
+def test_a_directory_that_may_be_listed_but_not_entered_costs_its_files_one_by_one(host: Host) -> None:
+    (host.tree / "listed").mkdir()
+    for name in "ab":
+        (host.tree / "listed" / name).touch()
+    (host.tree / "listed").chmod(0o744 if os.geteuid() == 0 else 0o644)
+    results = []
+    as_nobody(lambda: results.append(host.back_up("full")))
+    (host.tree / "listed").chmod(0o755)
+    assert sorted(warning.rpartition("tree/")[2] for warning in results[0].warnings) == [
+        "listed/a': Permission denied",
+        "listed/b': Permission denied",
+    ]
 
 
 def test_many_unreadable_files_are_counted_though_only_the_first_are_named(host: Host) -> None:
