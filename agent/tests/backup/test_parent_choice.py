@@ -247,7 +247,9 @@ def test_two_installations_of_one_name_share_nothing_and_lose_nothing(host: Host
             result = one.back_up("inc")
             history.append((one, result, round_number))
             assert "other installations" in " ".join(result.warnings)
-    chains = {one.instance: {r.chain for who, r, _ in history if who is one} for one in (host, clone)}
+    chains = {
+        one.instance: {made.chain for who, made, _number in history if who is one} for one in (host, clone)
+    }
     assert [len(found) for found in chains.values()] == [1, 1]
     assert chains[host.instance] != chains[clone.instance]
     by_path = {entry.path: entry for entry in host.backups()}
