@@ -14,6 +14,7 @@ from rich_tree import grow_rich_tree
 LARGE = 33 << 20
 
 
+@pytest.mark.root
 def test_a_tree_with_one_of_everything_comes_back_identical(host: RestoringHost, out: Path) -> None:
     grow_rich_tree(host.tree)
     host.back_up()
@@ -22,6 +23,8 @@ def test_a_tree_with_one_of_everything_comes_back_identical(host: RestoringHost,
     assert result.warnings == ()
 
 
+@pytest.mark.root
+@pytest.mark.slow
 def test_several_processes_restore_the_same_as_one(host: RestoringHost, out: Path) -> None:
     grow_rich_tree(host.tree)
     for number in range(3):

@@ -57,6 +57,7 @@ def broken_restore(host: RestoringHost, out: Path) -> CorruptedBackupError:
     return caught.value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
 @pytest.mark.parametrize("helpers", [1, 2])
 def test_a_damaged_volume_is_named_and_the_rest_is_restored(

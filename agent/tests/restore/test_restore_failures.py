@@ -64,6 +64,7 @@ def temporary_files(place: Path) -> list[Path]:
     return [path for path in place.rglob("*") if path.name.startswith(os.fsdecode(TEMPORARY_PREFIX))]
 
 
+@pytest.mark.root
 def test_far_too_little_space_is_refused_before_anything_is_written(
     host: RestoringHost, mount: Mount
 ) -> None:
@@ -76,6 +77,7 @@ def test_far_too_little_space_is_refused_before_anything_is_written(
     assert list(place.iterdir()) == []
 
 
+@pytest.mark.root
 def test_holes_and_hard_links_need_no_space(host: RestoringHost, mount: Mount) -> None:
     with (host.tree / "sparse").open("wb") as file:
         file.truncate(1 << 40)
@@ -88,6 +90,8 @@ def test_holes_and_hard_links_need_no_space(host: RestoringHost, mount: Mount) -
     assert (host.restored(place) / "19").stat().st_size == 600_000
 
 
+@pytest.mark.root
+@pytest.mark.slow
 @pytest.mark.parametrize("helpers", [1, 2])
 def test_a_disk_that_fills_up_is_named_and_keeps_what_it_had(
     host: RestoringHost, mount: Mount, helpers: int
@@ -108,6 +112,7 @@ def test_a_disk_that_fills_up_is_named_and_keeps_what_it_had(
         assert path.read_bytes() == (host.tree / path.name).read_bytes()
 
 
+@pytest.mark.root
 def test_a_read_only_target_is_refused(host: RestoringHost, mount: Mount) -> None:
     (host.tree / "file").write_bytes(b"")
     host.back_up()
@@ -117,6 +122,7 @@ def test_a_read_only_target_is_refused(host: RestoringHost, mount: Mount) -> Non
     assert str(place) in caught.value.message
 
 
+@pytest.mark.root
 def test_a_file_system_without_attributes_costs_warnings_only(host: RestoringHost, mount: Mount) -> None:
     for name in ("first", "second"):
         (host.tree / name).write_bytes(b"content")
@@ -150,6 +156,7 @@ def start_child(order: RestoreOrder, opener: Any, uid: int = 0) -> tuple[Any, An
     return process, ours
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("helpers", [1, 2])
 def test_a_killed_restore_leaves_nothing_once_it_is_run_again(
     host: RestoringHost, out: Path, helpers: int
@@ -171,6 +178,7 @@ def test_a_killed_restore_leaves_nothing_once_it_is_run_again(
     assert host.seen(out) == host.seen()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("helpers", [1, 2])
 def test_a_restore_that_is_terminated_removes_its_temporary_files(
     host: RestoringHost, out: Path, helpers: int
@@ -193,6 +201,7 @@ def test_a_restore_that_is_terminated_removes_its_temporary_files(
     process.join()
 
 
+@pytest.mark.slow
 def test_a_file_that_another_restore_is_writing_is_no_leftover(host: RestoringHost, out: Path) -> None:
     for name in ("1", "2"):
         (host.tree / name).write_bytes(os.urandom(LARGE))
@@ -243,6 +252,7 @@ def test_a_fault_of_the_program_in_a_helper_is_an_internal_error(host: Restoring
 NOBODY = 65534
 
 
+@pytest.mark.root
 def test_without_root_owners_and_devices_are_warnings_and_all_else_comes_back() -> None:
     with tempfile.TemporaryDirectory(prefix="restore-") as base:
         place = Path(base)
@@ -277,6 +287,7 @@ def test_without_root_owners_and_devices_are_warnings_and_all_else_comes_back() 
         assert b"null" not in seen
 
 
+@pytest.mark.root
 def test_entries_this_host_refuses_are_named_and_the_rest_is_restored(host: RestoringHost, out: Path) -> None:
     (host.tree / "shut").mkdir()
     (host.tree / "shut" / "file").write_bytes(b"saved")

@@ -134,6 +134,11 @@ class SegmentSource:
         self._keep(key, raw)
         return raw
 
+    def drop(self, keys: Iterable[Key]) -> None:
+        """Let go of segments that were asked for and will not be used after all."""
+        for key in keys:
+            self._ahead.pop(key, None)
+
     def _keep(self, key: Key, raw: bytes | memoryview) -> None:
         self._raw[key] = raw
         self._raw_bytes += len(raw)

@@ -128,6 +128,7 @@ class Worker:
     def _content(self, step: Content, result: ShareResult) -> None:
         entry = step.entry
         if entry is self._given_up:
+            self._drop(step)
             return
         try:
             if self._file is None:
@@ -143,10 +144,10 @@ class Worker:
                 raise self._reader.index.damaged(step.page, f"the content of {entry.path!r} is not its size")
             self._placer.finish(file, ends_in_hole=self._ends_in_hole)
         except CorruptedBackupError as error:
-            self._give_up(entry, result)
+            self._give_up(step, result)
             result.tally.lost.add(error.message, entry.path)
         except (BlockedError, OSError) as error:
-            self._give_up(entry, result)
+            self._give_up(step, result)
             self._refused(result, entry.path, error)
         else:
             self._file = None
@@ -161,13 +162,18 @@ class Worker:
             raw = self._source.raw(CONTENT, item.segment)
             file.write(memoryview(raw)[item.offset : item.offset + item.length])
 
-    def _give_up(self, entry: Entry, result: ShareResult) -> None:
+    def _drop(self, step: Content) -> None:
+        """Forget the segments only a file given up would have used; others fetch theirs again."""
+        self._source.drop((CONTENT, item.segment) for item in step.items if item.segment is not None)
+
+    def _give_up(self, step: Content, result: ShareResult) -> None:
         if self._file is not None:
             result.tally.bytes -= self._file.position
         self._placer.abandon()
         self._file = None
-        self._given_up = entry
-        self._links.failed(entry, result)
+        self._given_up = step.entry
+        self._drop(step)
+        self._links.failed(step.entry, result)
 
     def _directory(self, directory: PendingDirectory, result: ShareResult) -> None:
         entry = directory.entry
