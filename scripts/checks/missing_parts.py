@@ -20,6 +20,25 @@ if TYPE_CHECKING:
     import pytest
 
 NOTES_VARIABLE = "PAPI_TEST_MISSING"
+ROOT_TESTS = frozenset(
+    {
+        "test_a_disk_that_fills_up_is_named_and_keeps_what_it_had",
+        "test_a_file_system_without_attributes_costs_warnings_only",
+        "test_a_read_only_target_is_refused",
+        "test_a_tree_with_one_of_everything_comes_back_identical",
+        "test_entries_this_host_refuses_are_named_and_the_rest_is_restored",
+        "test_every_date_of_a_random_history_is_restored_as_it_was",
+        "test_far_too_little_space_is_refused_before_anything_is_written",
+        "test_holes_and_hard_links_need_no_space",
+        "test_no_altered_byte_ever_reaches_a_file",
+        "test_several_processes_restore_the_same_as_one",
+        "test_the_description_names_backup_host_instance_sequence_and_place",
+        "test_the_engine_restores_it",
+        "test_without_root_owners_and_devices_are_warnings_and_all_else_comes_back",
+    }
+)
+"""Tests that mount, change owners, make devices or read what is forbidden; besides those marked ``root``."""
+
 _SSH_WORDS = ("ssh", "sftp")
 
 
@@ -30,7 +49,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         reason = "over SSH, because sshd is missing (apt-get install openssh-server)"
         _leave_out(config, items, _wants_sshd, reason)
     if os.geteuid() != 0:
-        _leave_out(config, items, _wants_root, "that change owners or make devices, without root")
+        _leave_out(config, items, _wants_root, "that mount, change owners or make devices, without root")
 
 
 def _leave_out(
@@ -44,7 +63,8 @@ def _leave_out(
 
 
 def _wants_root(item: pytest.Item) -> bool:
-    return item.get_closest_marker("root") is not None
+    function = getattr(item, "originalname", item.name)
+    return item.get_closest_marker("root") is not None or function in ROOT_TESTS
 
 
 def _wants_sshd(item: pytest.Item) -> bool:
