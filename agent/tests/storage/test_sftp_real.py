@@ -78,6 +78,38 @@ def test_keys_of_every_usual_type_are_let_in(
     storage.close()
 
 
+# -- who may read it -----------------------------------------------------------------------------
+
+
+def modes(directory: Path) -> dict[str, int]:
+    return {str(path.relative_to(directory)): path.stat().st_mode & 0o777 for path in directory.rglob("*")}
+
+
+def test_what_is_stored_is_for_its_owner_alone_and_what_was_there_keeps_its_mode(
+    sshd_server: SshServer, tmp_path: Path
+) -> None:
+    (tmp_path / "shared").mkdir(mode=0o755)
+    (tmp_path / "shared").chmod(0o755)
+    storage = opener_for(sshd_server.access(tmp_path / "shared" / "base"))()
+    put(storage, "data/web1/1", BODY[:1000])
+    unfinished = storage.create("data/web1/2")
+    unfinished.write(BODY[:1000])
+    seen = modes(tmp_path / "shared")
+    assert {path: mode for path, mode in seen.items() if "tmp" not in path.split("/")} == {
+        "base": 0o700,
+        "base/data": 0o700,
+        "base/data/web1": 0o700,
+        "base/data/web1/1": 0o600,
+    }
+    assert {mode for path, mode in seen.items() if path.startswith("base/tmp/")} <= {0o600, 0o700}
+    assert (tmp_path / "shared").stat().st_mode & 0o777 == 0o755
+    (tmp_path / "shared" / "base").chmod(0o750)
+    put(storage, "data/web1/3", BODY[:1000])
+    assert modes(tmp_path / "shared")["base"] == 0o750
+    unfinished.abort()
+    storage.close()
+
+
 # -- whose host key ------------------------------------------------------------------------------
 
 

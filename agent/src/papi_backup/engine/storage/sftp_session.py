@@ -14,6 +14,9 @@ from typing import Protocol
 
 from papi_backup.engine.storage.sftp_wire import (
     NO_ATTRIBUTES,
+    OPEN_CREATE,
+    PRIVATE_DIRECTORY,
+    PRIVATE_FILE,
     Attributes,
     ConnectionLostError,
     Limits,
@@ -128,8 +131,9 @@ class SftpSession:
     # -- plain requests ----------------------------------------------------------------------
 
     def open(self, path: bytes, flags: int) -> bytes:
-        """Return a handle of the file ``path``."""
-        return self._expect(Packet.HANDLE, Packet.OPEN, string(path) + uint32(flags) + NO_ATTRIBUTES).string()
+        """Return a handle of the file ``path``; one that is made is its owner's alone (mode 0600)."""
+        attributes = PRIVATE_FILE if flags & OPEN_CREATE else NO_ATTRIBUTES
+        return self._expect(Packet.HANDLE, Packet.OPEN, string(path) + uint32(flags) + attributes).string()
 
     def close(self, handle: bytes) -> None:
         """Close ``handle``; what its file system says only now is raised here."""
@@ -152,8 +156,8 @@ class SftpSession:
         self._expect_ok(Packet.REMOVE, string(path))
 
     def make_directory(self, path: bytes) -> None:
-        """Make one directory."""
-        self._expect_ok(Packet.MKDIR, string(path) + NO_ATTRIBUTES)
+        """Make one directory, its owner's alone (mode 0700)."""
+        self._expect_ok(Packet.MKDIR, string(path) + PRIVATE_DIRECTORY)
 
     def remove_directory(self, path: bytes) -> None:
         """Remove one empty directory."""

@@ -67,6 +67,9 @@ _HAS_TIMES = 0x08
 _HAS_EXTENDED = 0x80000000
 
 NO_ATTRIBUTES = struct.pack(">I", 0)
+PRIVATE_FILE = struct.pack(">II", _HAS_PERMISSIONS, 0o600)
+PRIVATE_DIRECTORY = struct.pack(">II", _HAS_PERMISSIONS, 0o700)
+"""Attributes of what is made on a server: its other users have no business with backups."""
 _U32 = struct.Struct(">I")
 _U64 = struct.Struct(">Q")
 
