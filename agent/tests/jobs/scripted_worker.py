@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -24,6 +25,8 @@ class ScriptedEngine:
         if act == "sleeps":
             note(order, "sleeps", f"{os.getpid()} {spawn_helper()}")
             time.sleep(60)
+        elif act == "tidies":
+            tidy(order)
         elif act == "waits":
             wait_for(Path(order.state_dir) / "go")
         elif act == "crashes":
@@ -63,6 +66,25 @@ def result(order: BackupOrder) -> JobResult:
         chain_key=Secret("chain-key-text"),
         high_water=f"after-{order.high_water or 'nothing'}",
     )
+
+
+def tidy(order: BackupOrder) -> None:
+    """Work with a helper; both say how they ended, the helper first if it was asked to end at once."""
+
+    def help_out() -> None:
+        try:
+            note(order, "tidies", "ready")
+            time.sleep(60)
+        finally:
+            note(order, "helper-tidied", "done")
+
+    helper = multiprocessing.get_context("fork").Process(target=help_out, daemon=True)
+    helper.start()
+    try:
+        time.sleep(60)
+    finally:
+        helper.join(10)
+        note(order, "tidied", f"the helper ended with {helper.exitcode}")
 
 
 def spawn_helper() -> int:

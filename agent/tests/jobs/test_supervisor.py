@@ -6,14 +6,17 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from supervised_agent import Agent, eventually
 
-from papi_backup.model.job import RestoreOptions
+from papi_backup.jobs.worker_process import WorkerProcess
+from papi_backup.model.job import RestoreOptions, RestoreOrder
 from papi_backup.model.secret import Secret
+from papi_backup.model.storage import StorageAccess
 
 
 def is_gone(pid: int) -> bool:
@@ -227,6 +230,43 @@ def test_stopping_ends_a_job_that_takes_too_long_with_its_helpers_and_says_so(ag
     )
     for pid in pids:
         eventually(lambda pid=pid: is_gone(pid), f"process {pid} is gone")
+
+
+def test_a_job_that_is_stopped_takes_back_what_it_did_and_so_do_its_helpers(agent: Agent) -> None:
+    supervisor = agent.start()
+    job = supervisor.enqueue_backup(agent.config("tidies"), "full")
+    eventually((agent.settings.state_dir / "tidies").exists, "the helper works")
+    supervisor.stop(timeout=0)
+    assert agent.job(job).description.startswith("[3015] the agent was stopped while this job ran;")
+    assert (agent.settings.state_dir / "helper-tidied").read_text() == "done"
+    assert (agent.settings.state_dir / "tidied").read_text() == "the helper ended with 143"
+
+
+def test_a_worker_that_somebody_else_terminates_fails_its_job_by_that_name(agent: Agent) -> None:
+    job = agent.start().enqueue_backup(agent.config("tidies"), "full")
+    eventually((agent.settings.state_dir / "tidies").exists, "the helper works")
+    children = Path(f"/proc/{os.getpid()}/task")
+    workers = {int(pid) for task in children.iterdir() for pid in (task / "children").read_text().split()}
+    (worker,) = [pid for pid in workers if b"scripted_worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    os.kill(worker, signal.SIGTERM)
+    assert agent.ended(job).description == (
+        "[3015] the worker process was ended by SIGTERM before the job was done"
+    )
+
+
+def test_a_worker_that_cannot_be_started_leaves_no_descriptor_open(agent: Agent) -> None:
+    settings = agent.settings
+    order = RestoreOrder(
+        "host.example",
+        StorageAccess(agent.store.storages.list()[0]),
+        RestoreOptions(1, "etc", datetime.now(UTC), "host.example", Secret("open sesame")),
+        str(settings.state_dir),
+    )
+    before = len(os.listdir("/proc/self/fd"))
+    for command in (("/nonexistent",), ("/",)):
+        with pytest.raises(OSError, match=r"No such file|denied"):
+            WorkerProcess(order, command)
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_a_state_that_cannot_be_written_for_a_while_loses_no_outcome(

@@ -17,8 +17,8 @@ Outcome = JobResult | Failure
 EXIT_GRACE = 30.0
 """Seconds a worker that has told its outcome may take to exit."""
 
-TERMINATION_GRACE = 3.0
-"""Seconds between SIGTERM and SIGKILL."""
+TERMINATION_GRACE = 15.0
+"""Seconds between SIGTERM and SIGKILL: enough to delete from a distant storage what the job wrote there."""
 
 
 class RunningJob:
@@ -49,14 +49,14 @@ class RunningJob:
             if status is not None:
                 self._close(status)
             elif self._monotonic() >= self._kill_at:
-                self.worker.signal_group(signal.SIGKILL)
+                self.worker.kill_group()
         return self._outcome if self._closed else None
 
     def end(self, reason: str) -> None:
         """Have the worker and its helpers stop; the job fails with ``reason`` unless it just ended."""
         self._reason = self._reason or reason
         self._kill_at = min(self._kill_at, self._monotonic() + TERMINATION_GRACE)
-        self.worker.signal_group(signal.SIGTERM)
+        self.worker.terminate()
 
     def _take_messages(self) -> None:
         try:
@@ -80,6 +80,8 @@ class RunningJob:
 
 def describe_exit(status: int) -> str:
     """Return words for a worker that ended without an outcome; negative ``status`` is a signal."""
+    if status == 128 + signal.SIGTERM:
+        status = -signal.SIGTERM  # the worker took back what it wrote before it ended
     if status >= 0:
         return f"the worker process ended with exit status {status} before the job was done; see the log"
     name = signal.Signals(-status).name if -status in set(signal.Signals) else f"signal {-status}"

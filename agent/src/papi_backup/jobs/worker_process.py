@@ -27,15 +27,20 @@ class WorkerProcess:
     """A running worker.  Start it from a thread that outlives it: the kernel kills it with that thread."""
 
     def __init__(self, order: JobOrder, command: Sequence[str] = WORKER_COMMAND) -> None:
-        read_end, write_end = os.pipe()
-        with _in_memory(dump_order(order)) as stdin:
-            arguments = [*command, "--messages", str(write_end), "--parent", str(os.getpid())]
-            self._process = subprocess.Popen(
-                arguments, stdin=stdin, stdout=2, pass_fds=(write_end,), start_new_session=True
-            )
-        os.close(write_end)
-        os.set_blocking(read_end, False)
-        self._pipe = read_end
+        """Start it.  Raises ``OSError`` when the host has no room for another process."""
+        self._pipe, write_end = os.pipe()
+        try:
+            with _in_memory(dump_order(order)) as stdin:
+                arguments = [*command, "--messages", str(write_end), "--parent", str(os.getpid())]
+                self._process = subprocess.Popen(
+                    arguments, stdin=stdin, stdout=2, pass_fds=(write_end,), start_new_session=True
+                )
+        except BaseException:
+            os.close(self._pipe)
+            raise
+        finally:
+            os.close(write_end)
+        os.set_blocking(self._pipe, False)
         self._buffer = b""
         self._ended = False
 
@@ -80,14 +85,20 @@ class WorkerProcess:
             return None
         return info.si_status if info.si_code == os.CLD_EXITED else -info.si_status
 
-    def signal_group(self, number: signal.Signals) -> None:
-        """Signal the worker and all its helpers; a group that is gone is no error."""
+    def terminate(self) -> None:
+        """Ask the worker to end; it takes its helpers with it and what it wrote back."""
+        # Not Popen.send_signal, which reaps a worker that has ended: see exit_status.
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, number)
+            os.kill(self.pid, signal.SIGTERM)
+
+    def kill_group(self) -> None:
+        """Kill the worker and all its helpers; a group that is gone is no error."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
 
     def close(self) -> None:
         """Kill what is left of the group, reap the worker and close the pipe."""
-        self.signal_group(signal.SIGKILL)
+        self.kill_group()
         self._process.wait()
         os.close(self._pipe)
 

@@ -26,6 +26,7 @@ from papi_backup.engine.restore.crew import Claims
 from papi_backup.engine.restore.share import Share, ShareResult, WorkPlan
 from papi_backup.engine.restore.worker import Told, Worker
 from papi_backup.engine.storage.protocol import StorageOpener
+from papi_backup.engine.termination import unwind
 from papi_backup.model.errors import InternalError, PapiError, from_code
 
 PROGRESS_INTERVAL = 0.25
@@ -150,28 +151,6 @@ def started(number: int, opener: StorageOpener) -> Iterator[Helpers | None]:
         helpers.close()
 
 
-@contextlib.contextmanager
-def orderly_termination() -> Iterator[None]:
-    """Make SIGTERM unwind this process, so that temporary files are removed, where nobody handles it."""
-    try:
-        before = signal.signal(signal.SIGTERM, _unwind)
-    except ValueError:
-        yield  # not the main thread: whoever runs us there ends us in another way
-        return
-    if before is not signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, before)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _unwind(number: int, frame: object) -> NoReturn:
-    del frame
-    signal.signal(number, signal.SIG_IGN)
-    raise SystemExit(128 + number)
-
-
 class _Throttled:
     """Sends progress to the job, not more often than it is worth."""
 
@@ -199,7 +178,7 @@ class _Throttled:
 def _run(opener: StorageOpener, pipe: Connection, inherited: list[Connection]) -> NoReturn:
     """Be a helper until the pipe closes; this is the outermost edge of its process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _unwind)
+    signal.signal(signal.SIGTERM, unwind)
     for other in inherited:
         other.close()
     status = 1

@@ -14,7 +14,8 @@ from papi_backup.engine.restore.choose import Chosen, VolumeCheck, check_volumes
 from papi_backup.engine.restore.crew import Alone, Claims, Crew
 from papi_backup.engine.restore.existing import Existing
 from papi_backup.engine.restore.fetch import SegmentSource
-from papi_backup.engine.restore.helpers import Helpers, orderly_termination, started
+from papi_backup.engine.restore.hardlinks import finish_links
+from papi_backup.engine.restore.helpers import Helpers, started
 from papi_backup.engine.restore.outcome import result_of
 from papi_backup.engine.restore.scope import PAGES_AHEAD, Scope, Surveyor
 from papi_backup.engine.restore.select import Selector
@@ -30,6 +31,7 @@ from papi_backup.engine.restore.target import (
 from papi_backup.engine.restore.tree import Target
 from papi_backup.engine.restore.worker import Worker
 from papi_backup.engine.storage.protocol import Storage, StorageOpener
+from papi_backup.engine.termination import orderly_termination
 from papi_backup.model.errors import InvalidParameterError
 from papi_backup.model.job import JobResult, Progress, RestoreOrder
 
@@ -94,7 +96,7 @@ class _Found:
     links: list[PendingLink] = field(default_factory=list)
     made: set[bytes] = field(default_factory=set)
     devices: dict[int, bytes] = field(default_factory=dict)
-    failed_groups: set[str] = field(default_factory=set)
+    failed_groups: dict[str, str] = field(default_factory=dict)
 
     def add(self, result: ShareResult) -> None:
         """Take in what came of one share."""
@@ -103,7 +105,7 @@ class _Found:
         self.links.extend(result.links)
         self.made |= result.made
         self.devices = {**result.devices, **self.devices}
-        self.failed_groups |= result.failed_groups
+        self.failed_groups.update(result.failed_groups)
 
 
 class _Restore:
@@ -197,15 +199,11 @@ class _Restore:
 
     def _finish(self, plan: WorkPlan, claims: Claims, found: _Found) -> None:
         """Do what had to wait for all shares: links between them, and directories they had in common."""
-        links = []
-        for link in found.links:
-            if link.group in found.failed_groups:
-                found.tally.lost.add("hard links whose first name could not be restored", link.path)
-            else:
-                links.append((claims.first[link.group], link.path))
         worker = Worker(plan, self._storage, claims.claim, _nothing_to_tell)
         try:
-            found.add(worker.finish(links))
+            links, found.links = found.links, []
+            for result in finish_links(worker, links, found.failed_groups, claims):
+                found.add(result)
             found.directories.sort(key=lambda pending: walk_key(pending.entry.path), reverse=True)
             found.add(worker.finish_directories(found.directories, found.made))
         finally:
