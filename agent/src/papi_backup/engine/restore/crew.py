@@ -23,6 +23,10 @@ class Claims:
         """Return whether the group is the caller's."""
         return self.first.setdefault(group, path) == path
 
+    def release(self, group: str) -> None:
+        """Let another name be the first: the one that was could not be put in its place."""
+        self.first.pop(group, None)
+
 
 class Crew(Protocol):
     """Restores shares in no promised order."""

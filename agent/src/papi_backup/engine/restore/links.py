@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from papi_backup.engine.format.entries import Entry
+from papi_backup.engine.restore.index import Leaf
 from papi_backup.engine.restore.share import PendingLink, ShareResult
 
 Claim = Callable[[str, bytes], bool]
@@ -25,13 +26,13 @@ class Links:
         self._first: dict[str, bytes] = {}
         self._finished: set[str] = set()
 
-    def is_first(self, entry: Entry, result: ShareResult) -> bool:
+    def is_first(self, entry: Entry, leaf: Leaf, row: int, result: ShareResult) -> bool:
         """Return whether this name's content must be written; if not, it waits in ``result.links``."""
         group = entry.link_group
         if group not in self._first and self._claim(group, entry.path):
             self._first[group] = entry.path
             return True
-        result.links.append(PendingLink(group, entry.path))
+        result.links.append(PendingLink(group, entry.path, leaf, row))
         return False
 
     def done(self, entry: Entry) -> None:
@@ -39,10 +40,14 @@ class Links:
         if entry.link_group:
             self._finished.add(entry.link_group)
 
-    def failed(self, entry: Entry, result: ShareResult) -> None:
-        """Note that a first name could not be put in its place: nobody must link to what is there."""
+    def failed(self, entry: Entry, result: ShareResult, damage: str = "") -> None:
+        """Note that a first name could not be put in its place: nobody must link to what is there.
+
+        ``damage`` is what is wrong with the backup; where it is this host that refused, another name
+        of the group may still do.
+        """
         if entry.link_group:
-            result.failed_groups.add(entry.link_group)
+            result.failed_groups[entry.link_group] = damage
             self._first.pop(entry.link_group, None)
 
     def settled(self, result: ShareResult) -> list[tuple[PendingLink, bytes]]:

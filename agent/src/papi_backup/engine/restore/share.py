@@ -53,10 +53,12 @@ class PendingDirectory:
 
 @dataclass(frozen=True, slots=True)
 class PendingLink:
-    """A hard link whose first name another process writes."""
+    """A hard link whose first name another process writes; ``leaf`` and ``row`` find its own entry."""
 
     group: str
     path: bytes
+    leaf: Leaf
+    row: int
 
 
 @dataclass(slots=True)
@@ -69,4 +71,5 @@ class ShareResult:
     large: list[Share] = field(default_factory=list)
     made: set[bytes] = field(default_factory=set)
     devices: dict[int, bytes] = field(default_factory=dict)
-    failed_groups: set[str] = field(default_factory=set)
+    failed_groups: dict[str, str] = field(default_factory=dict)
+    """Link groups whose first name failed: to the damage that is to blame, "" where this host is."""

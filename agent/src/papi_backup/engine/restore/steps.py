@@ -86,6 +86,8 @@ class ShareReader:
         self._selector = Selector(plan.include)
         self._stack: list[_OpenDirectory] = []
         self._batch = Batch()
+        self.given_up: Entry | None = None
+        """The file whose remaining content the writer does not want any more."""
 
     def batches(self, share: Share, result: ShareResult) -> Iterator[Batch]:
         """Yield the share's batches; each one's segments are already asked for."""
@@ -98,9 +100,10 @@ class ShareReader:
         self._source.request((INDEX, leaf.page.segment) for leaf in share.leaves)
         for leaf in share.leaves:
             for reference, page in self.index.leaf_pages(leaf, lost):
+                here = Leaf(reference, len(page), page.paths[0] if len(page) else b"")
                 for row in range(len(page)):
                     if not share.rows or row in share.rows:
-                        yield from self._row(share, reference, page, row, result)
+                        yield from self._row(share, here, page, row, result)
         while self._stack:
             result.directories.append(self._stack.pop().pending)
         yield self._sent()
@@ -111,7 +114,7 @@ class ShareReader:
         return batch
 
     def _row(
-        self, share: Share, reference: PageRef, page: LeafPage, row: int, result: ShareResult
+        self, share: Share, leaf: Leaf, page: LeafPage, row: int, result: ShareResult
     ) -> Iterator[Batch]:
         path, kind = page.paths[row], page.types[row]
         selected = self._selector.selects(path)
@@ -122,15 +125,15 @@ class ShareReader:
             return
         self._leave(path, result)
         try:
-            entry = self.index.entry(reference, page, row)
+            entry = self.index.entry(leaf.page, page, row)
             if kind == DIRECTORY:
                 if not share.rows:
                     self._directory(entry, selected, result)
             elif kind == FILE and entry.size >= LARGE_FILE and self._plan.separate_large and not share.rows:
-                result.large.append(Share((Leaf(reference, len(page), page.paths[0]),), frozenset((row,))))
+                result.large.append(Share((leaf,), frozenset((row,))))
                 self._mark_busy()
-            elif self._is_needed(entry, result):
-                yield from self._content(entry, reference)
+            elif self._is_needed(entry, leaf, row, result):
+                yield from self._content(entry, leaf.page)
         except CorruptedBackupError as error:
             result.tally.lost.add(error.message, path)
         except (BlockedError, OSError) as error:
@@ -162,7 +165,7 @@ class ShareReader:
             result.tally.others += 1
         self._stack.append(_OpenDirectory(prefix, PendingDirectory(entry, only_if_made)))
 
-    def _is_needed(self, entry: Entry, result: ShareResult) -> bool:
+    def _is_needed(self, entry: Entry, leaf: Leaf, row: int, result: ShareResult) -> bool:
         """Settle an entry that needs no content; return whether its content must be written."""
         found = self._tree.find(entry.path)
         target, tally = self._plan.target, result.tally
@@ -171,7 +174,7 @@ class ShareReader:
         if found is not None and not target.replaces:
             tally.kept += 1
             return False
-        if entry.link_group and not self._links.is_first(entry, result):
+        if entry.link_group and not self._links.is_first(entry, leaf, row, result):
             self._mark_busy()
             return False
         try:
@@ -183,10 +186,14 @@ class ShareReader:
             if entry.type == FILE:
                 return True
             if not self._special(entry, result):
+                self._links.failed(entry, result)
                 return False
             tally.others += 1
             self._links.done(entry)
-        except (BlockedError, OSError, CorruptedBackupError):
+        except CorruptedBackupError as error:
+            self._links.failed(entry, result, error.message)
+            raise
+        except (BlockedError, OSError):
             self._links.failed(entry, result)
             raise
         return False
@@ -216,5 +223,7 @@ class ShareReader:
                     if batch.bytes >= BATCH_BYTES:
                         batch.steps.append(Content(entry, reference, items, last=False))
                         yield self._sent()
+                        if self.given_up is entry:
+                            return
                         batch, items = self._batch, []
         batch.steps.append(Content(entry, reference, items, last=True))

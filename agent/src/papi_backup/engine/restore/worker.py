@@ -144,7 +144,7 @@ class Worker:
                 raise self._reader.index.damaged(step.page, f"the content of {entry.path!r} is not its size")
             self._placer.finish(file, ends_in_hole=self._ends_in_hole)
         except CorruptedBackupError as error:
-            self._give_up(step, result)
+            self._give_up(step, result, error.message)
             result.tally.lost.add(error.message, entry.path)
         except (BlockedError, OSError) as error:
             self._give_up(step, result)
@@ -166,14 +166,14 @@ class Worker:
         """Forget the segments only a file given up would have used; others fetch theirs again."""
         self._source.drop((CONTENT, item.segment) for item in step.items if item.segment is not None)
 
-    def _give_up(self, step: Content, result: ShareResult) -> None:
+    def _give_up(self, step: Content, result: ShareResult, damage: str = "") -> None:
         if self._file is not None:
             result.tally.bytes -= self._file.position
         self._placer.abandon()
         self._file = None
-        self._given_up = step.entry
+        self._given_up = self._reader.given_up = step.entry
         self._drop(step)
-        self._links.failed(step.entry, result)
+        self._links.failed(step.entry, result, damage)
 
     def _directory(self, directory: PendingDirectory, result: ShareResult) -> None:
         entry = directory.entry
