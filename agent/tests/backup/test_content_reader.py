@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import multiprocessing
 import os
 import random
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -294,3 +296,45 @@ def test_attributes_come_with_the_file(tmp_path: Path, bench: Bench) -> None:
     os.setxattr(path, "user.name", b"\x00\xffvalue")
     os.setxattr(path, "user.empty", b"")
     assert bench.read(path).xattrs == {b"user.name": b"\x00\xffvalue", b"user.empty": b""}
+
+
+def test_a_file_that_never_stops_growing_is_read_to_an_end(bench: Bench, tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(random.Random(1).randbytes(5 * MEBIBYTE))
+
+    def grow() -> None:
+        with path.open("ab") as log:
+            log.write(bytes(2 * MEBIBYTE))
+
+    bench.index.before_find = grow
+    file = bench.read(path)
+    assert file.changed
+    assert file.facts is not None
+    assert file.facts.size == sum(piece.length for piece in file.pieces)
+    assert file.facts.size < path.stat().st_size
+
+
+def test_a_file_under_another_process_lease_is_read_when_the_lease_is_given_back(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """As Samba holds them for its clients."""
+    path = tmp_path / "document"
+    path.write_bytes(b"content")
+    ready, told = os.pipe()
+    holder = os.fork()
+    if holder == 0:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGIO])
+        descriptor = os.open(path, os.O_RDWR)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        os.write(told, b"x")
+        signal.sigtimedwait([signal.SIGIO], 20)
+        os._exit(0)
+    try:
+        os.read(ready, 1)
+        file = bench.read(path)
+    finally:
+        os.waitpid(holder, 0)
+        os.close(ready)
+        os.close(told)
+    assert file.error == ""
+    assert bench.stored(file) == b"content"

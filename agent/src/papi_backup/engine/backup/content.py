@@ -121,6 +121,8 @@ class ContentReader:
             return open_at(path, flags | os.O_NOATIME)
         except PermissionError:
             return open_at(path, flags)
+        except BlockingIOError:
+            return _open_leased(path)
 
     def _read_once(self, descriptor: int) -> ReadFile:
         with _source_errors():
@@ -147,7 +149,7 @@ class ContentReader:
         if size and status.st_blocks * _BLOCK < size:
             yield from self._sparse_pieces(descriptor, size)
         else:
-            yield from self._extent_pieces(descriptor, 0, None)
+            yield from self._extent_pieces(descriptor, 0, size)
 
     def _sparse_pieces(self, descriptor: int, size: int) -> Iterator[Piece]:
         position = 0
@@ -160,13 +162,13 @@ class ContentReader:
                 yield from self._extent_pieces(descriptor, start, end)
             position = max(end, start)
 
-    def _extent_pieces(self, descriptor: int, start: int, end: int | None) -> Iterator[Piece]:
-        """Yield the chunks of the bytes from ``start`` to ``end`` (None: to the end of the file)."""
+    def _extent_pieces(self, descriptor: int, start: int, end: int) -> Iterator[Piece]:
+        """Yield the chunks of the bytes from ``start`` to ``end``; a file that grows is not followed."""
         view = memoryview(self._buffer)
         held, offset, finished = 0, start, False
         while True:
             while held < len(view) and not finished:
-                wanted = len(view) - held if end is None else min(len(view) - held, end - offset)
+                wanted = min(len(view) - held, end - offset)
                 with _source_errors():
                     got = os.preadv(descriptor, [view[held : held + wanted]], offset) if wanted else 0
                 held, offset, finished = held + got, offset + got, got == 0
@@ -208,6 +210,20 @@ def _source_errors() -> Iterator[None]:
         yield
     except OSError as error:
         raise SourceReadError(error) from None
+
+
+def _open_leased(path: bytes) -> int:
+    """Open a file on which another process holds a lease: the kernel has it given back within a minute.
+
+    Only a regular file is opened in this way, so a FIFO cannot block.  Raises OSError.
+    """
+    place = open_at(path, os.O_PATH)
+    try:
+        if not stat.S_ISREG(os.fstat(place).st_mode):
+            raise OSError(errno.ENXIO, _REPLACED_TEXT)
+        return os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(place)
 
 
 def _normalization(chunker: Chunker) -> Literal[0, 1, 2, 3]:

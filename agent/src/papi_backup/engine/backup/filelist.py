@@ -7,6 +7,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from papi_backup.engine.backup.content import HOLE, Piece, ReadFile
 from papi_backup.engine.backup.files import Owners
@@ -30,18 +31,37 @@ VolumeKey = tuple[str, str, int]
 """(backup, kind, number), as in :class:`Volume`."""
 
 
+class Identity(NamedTuple):
+    """What tells a file of the walk from another that got its name, or its inode number, later."""
+
+    inode: int
+    ctime_ns: int
+    mtime_ns: int
+    size: int
+
+
+def identity_in(file: ReadFile) -> Identity | None:
+    """Return the identity of what was read; None when nothing was."""
+    facts = file.facts
+    return Identity(facts.inode, facts.ctime_ns, facts.mtime_ns, facts.size) if facts else None
+
+
 @dataclass(slots=True)
 class Content:
     """The content of one name on its way.
 
-    ``others`` are further names of the same inode: what is read by this name is theirs too, if it
-    is still that inode.
+    ``others`` are further names of the same file: what is read by this name is theirs too, if it is
+    still what the walk found, by ``identity``.
     """
 
     path: bytes
-    inode: int
+    identity: Identity
     result: ReadFile | None = None
     others: list[Content] = field(default_factory=list)
+
+    def is_read(self) -> bool:
+        """Return whether the result is of the very file, unchanged, that the walk found."""
+        return self.result is not None and identity_in(self.result) == self.identity
 
 
 @dataclass(slots=True)
@@ -193,6 +213,9 @@ class FileListWriter:
             middle = len(entries) // 2
             self._emit(leaf, entries[:middle])
             self._emit(leaf, entries[middle:])
+            return
+        if len(page) > self._index.largest_page:
+            self._warn(entries[0].path[:200], "its name and attributes are too large for the file list")
             return
         leaf.children.append((self._index.add(page), entries[0].path, len(entries)))
 

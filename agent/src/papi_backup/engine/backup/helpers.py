@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
@@ -36,6 +37,9 @@ from papi_backup.model.errors import InternalError, PapiError, from_code
 
 DEPTH = 3
 """Batches a helper may have waiting: enough to never be idle, few enough to bound memory."""
+
+
+_GRACE_SECONDS = 5.0
 
 
 class BatchResult(NamedTuple):
@@ -259,6 +263,9 @@ def _forward(pipe: Connection, messages: SimpleQueue[tuple[Any, ...] | None]) ->
             messages.put(pipe.recv())
     except (EOFError, OSError):
         messages.put(None)
+    # The job is gone: a helper in the middle of a large file must not go on beside the next job.
+    time.sleep(_GRACE_SECONDS)
+    os._exit(1)
 
 
 def _next(messages: SimpleQueue[tuple[Any, ...] | None]) -> tuple[Any, ...]:

@@ -178,7 +178,7 @@ class _Run:
         known = _known_volumes(plan, files)
         table, pages = _volume_table([*known, *data], index, self._inline_volumes)
         own = index.finish()
-        if time.monotonic() - selection.last_activity > _LONGEST_IDLE:
+        if selection.longest_idle > _LONGEST_IDLE:
             raise TransferError("Nothing was written for more than 24 hours; the backup was given up.")
         check_own_volumes(self._storage, plan.setup, [*data, *own])
         before = plan.choice.parent.opened.manifest if plan.choice.parent else None

@@ -16,6 +16,7 @@ from papi_backup.engine.format.references import SegmentRef
 from papi_backup.engine.format.segment import (
     INDEX_SEGMENT,
     IV_SIZE,
+    LARGEST_SEGMENT,
     TAG_SIZE,
     build_frame,
     frame_size,
@@ -70,6 +71,8 @@ class SegmentWriter:
         """Seal the current segment, if it holds anything."""
         if not self._chunks:
             return
+        if len(self._buffer) > LARGEST_SEGMENT:
+            raise RuntimeError("a segment larger than any reader accepts")
         codec, payload = self._compressor.compress(self._buffer)
         hide = self._chunks < FEW_CHUNKS
         length = sealed_size(frame_size(len(payload), hide_size=hide), encrypted=self._keys.encrypted)

@@ -5,13 +5,12 @@
 from __future__ import annotations
 
 import os
-import stat
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from papi_backup.engine.backup.content import ReadFile
-from papi_backup.engine.backup.filelist import Content, FileListWriter, Row
+from papi_backup.engine.backup.filelist import Content, FileListWriter, Identity, Row
 from papi_backup.engine.backup.files import Owners, entry_of, type_of
 from papi_backup.engine.backup.helpers import BatchResult, HelperPool
 from papi_backup.engine.backup.previous import Comparison, PreviousList, PreviousRow
@@ -46,7 +45,7 @@ class Selection:
         self._warnings = warnings
         self._report = report
         self._owners = Owners()
-        self._leaders: dict[tuple[int, int], Content] = {}
+        self._leaders: dict[tuple[int, ...], tuple[Content, int]] = {}
         self._again: list[Content] = []
         self._contents: dict[int, list[Content]] = {}
         self._batch: list[Content] = []
@@ -56,7 +55,9 @@ class Selection:
         self._told = 0.0
         self.files_read = 0
         self.bytes_read = 0
-        self.last_activity = time.monotonic()
+        self._active = _uptime()
+        self.longest_idle = 0.0
+        """Longest time in seconds, sleep of the host included, in which no helper answered."""
 
     @property
     def dead_bytes(self) -> int:
@@ -81,22 +82,27 @@ class Selection:
 
     def receive(self, result: BatchResult) -> None:
         """Take a helper's answer."""
-        self.last_activity = time.monotonic()
+        self._note_activity()
         self._files.segments.update(result.sealed)
         if result.files:
             for content, file in zip(self._contents.pop(result.batch), result.files, strict=True):
                 self._take(content, file)
         self._files.pump()
-        if self.last_activity - self._told >= _REPORT_SECONDS:
-            self._told = self.last_activity
+        if self._active - self._told >= _REPORT_SECONDS:
+            self._told = self._active
             self._report(Progress(files_done=self.files_read, bytes_done=self.bytes_read))
+
+    def _note_activity(self) -> None:
+        now = _uptime()
+        self.longest_idle = max(self.longest_idle, now - self._active)
+        self._active = now
 
     def _take(self, content: Content, file: ReadFile) -> None:
         self.files_read += 1
         self.bytes_read += file.bytes_read
         content.result = file
         others, content.others = content.others, []
-        if _is_of(content.inode, file):
+        if content.is_read():
             for other in others:
                 other.result = file
         elif others:
@@ -136,18 +142,27 @@ class Selection:
 
     def _content(self, found: Found) -> Content:
         status = found.status
-        content = Content(found.path, status.st_ino)
-        if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
-            leader = self._leaders.setdefault((status.st_dev, status.st_ino), content)
+        identity = Identity(status.st_ino, status.st_ctime_ns, status.st_mtime_ns, status.st_size)
+        content = Content(found.path, identity)
+        if status.st_nlink > 1:
+            leader = self._leader(content, (status.st_dev, *identity), status.st_nlink)
+            if leader.is_read():
+                content.result = leader.result
+                return content
             if leader is not content and leader.result is None:
                 leader.others.append(content)
                 return content
-            if leader.result is not None and _is_of(content.inode, leader.result):
-                content.result = leader.result
-                return content
-            self._leaders[status.st_dev, status.st_ino] = content
         self._hand_out(content, status.st_size)
         return content
+
+    def _leader(self, content: Content, key: tuple[int, ...], links: int) -> Content:
+        """Return who reads for all names of a file; forgotten once all of them were found."""
+        leader, missing = self._leaders.get(key, (content, links))
+        if missing > 1:
+            self._leaders[key] = (leader, missing - 1)
+        else:
+            self._leaders.pop(key, None)
+        return leader
 
     def _hand_out(self, content: Content, size: int) -> None:
         if self._batch and self._batch_bytes + size > _BATCH_BYTES:
@@ -168,14 +183,14 @@ class Selection:
         self._pool.submit(number, [content.path for content in batch], self.receive)
 
 
-def _is_of(inode: int, file: ReadFile) -> bool:
-    return file.facts is not None and file.facts.inode == inode
-
-
 def _same_but_for_times(entry: Entry, previous: PreviousRow) -> bool:
     """Return whether a directory above the sources is as it was; what comes and goes in it is not ours."""
     before = previous.leaf.entry(previous.row)
     return before == replace(entry, mtime_ns=before.mtime_ns, ctime_ns=before.ctime_ns, inode=before.inode)
+
+
+def _uptime() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def skipped_paths(*directories: str) -> frozenset[bytes]:

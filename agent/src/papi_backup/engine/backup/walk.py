@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from papi_backup.engine.backup.excludes import Excludes
-from papi_backup.engine.backup.files import LONGEST_PATH, absolute, open_at
+from papi_backup.engine.backup.files import LONGEST_PATH, absolute, open_at, status_of
 from papi_backup.engine.format.entries import walk_key
 from papi_backup.model.errors import InvalidParameterError
 
@@ -21,6 +21,8 @@ PSEUDO_FILE_SYSTEMS = frozenset(
 )
 """File systems of the kernel itself: their mount points are kept, their contents are not."""
 _VANISHED = frozenset((errno.ENOENT, errno.ENOTDIR))
+LONGEST_KEPT_PATH = 32 * 1024
+"""Longer paths are left out and named: their pages would not fit a segment of the smallest volumes."""
 Warn = Callable[[bytes, str], None]
 
 
@@ -107,6 +109,8 @@ class Walker:
             told.update(found.path for found in above)
             yield from above
             yield Found(source, status)
+            if stat.S_ISLNK(status.st_mode):
+                self._warn(source, "is a symbolic link: it is saved as such; name its target to save that")
             if stat.S_ISDIR(status.st_mode):
                 yield from self._below(source, status)
 
@@ -115,60 +119,62 @@ class Walker:
 
     def _below(self, directory: bytes, status: os.stat_result) -> Iterator[Found]:
         """Yield everything below a directory, without recursion in Python's stack."""
-        above: tuple[tuple[int, int], ...] = (_identity(status),)
-        stack = [(self._children(directory, status, ()), above)]
+        above = {_identity(status)}
+        stack = [(self._children(directory), _identity(status))]
         while stack:
-            children, above = stack[-1]
+            children, here = stack[-1]
             found = next(children, None)
             if found is None:
                 stack.pop()
+                above.discard(here)
                 continue
             yield found
-            if stat.S_ISDIR(found.status.st_mode):
-                parents = (*above, _identity(found.status))
-                stack.append((self._children(found.path, found.status, above), parents))
+            identity = _identity(found.status)
+            if not stat.S_ISDIR(found.status.st_mode):
+                continue
+            if identity in above:
+                self._warn(found.path, "is mounted inside itself; its contents are left out")
+                continue
+            above.add(identity)
+            stack.append((self._children(found.path), identity))
 
-    def _children(
-        self, directory: bytes, status: os.stat_result, above: tuple[tuple[int, int], ...]
-    ) -> Iterator[Found]:
+    def _children(self, directory: bytes) -> Iterator[Found]:
         if directory in self._pseudo:
             return
-        if _identity(status) in above:
-            self._warn(directory, "is mounted inside itself; its contents are left out")
-            return
         try:
-            entries = self._scan(directory)
+            names = self._names(directory)
         except OSError as error:
             if error.errno not in _VANISHED:
                 self._warn(directory, error.strerror or str(error))
             return
         prefix = directory + b"/" if directory else b""
         # A directory's subtree sorts right behind it, so plain order of names is walk order.
-        for name, child in sorted(entries):
+        for name in names:
             path = prefix + name
-            if path not in self._skipped and not self._excludes.match(
-                path, directory=stat.S_ISDIR(child.st_mode)
-            ):
-                yield Found(path, child)
+            if path in self._skipped:
+                continue
+            if len(path) > LONGEST_KEPT_PATH:
+                self._warn(path[:200] + b"...", f"its path is longer than {LONGEST_KEPT_PATH} bytes")
+                continue
+            try:
+                status = status_of(path)
+            except OSError as error:  # another user's mount, say: that is no reason to lose the rest
+                if error.errno not in _VANISHED:
+                    self._warn(path, error.strerror or str(error))
+                continue
+            if not self._excludes.match(path, directory=stat.S_ISDIR(status.st_mode)):
+                yield Found(path, status)
 
-    def _scan(self, directory: bytes) -> list[tuple[bytes, os.stat_result]]:
-        found = []
-        long = len(directory) >= LONGEST_PATH - 256
-        place: bytes | int = open_at(directory, os.O_RDONLY | os.O_DIRECTORY) if long else absolute(directory)
+    @staticmethod
+    def _names(directory: bytes) -> list[bytes]:
+        """Return the sorted names of a directory; only names, because there may be a million."""
+        if len(directory) < LONGEST_PATH:
+            return sorted(os.listdir(absolute(directory)))
+        place = open_at(directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            with os.scandir(place) as entries:
-                for entry in entries:
-                    name = os.fsencode(entry.name)
-                    try:
-                        found.append((name, entry.stat(follow_symlinks=False)))
-                    except OSError as error:  # another user's mount, say: that is no reason to lose the rest
-                        if error.errno not in _VANISHED:
-                            path = directory + b"/" + name if directory else name
-                            self._warn(path, error.strerror or str(error))
+            return sorted(map(os.fsencode, os.listdir(place)))
         finally:
-            if isinstance(place, int):
-                os.close(place)
-        return found
+            os.close(place)
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:
