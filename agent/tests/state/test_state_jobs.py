@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -185,6 +186,44 @@ def test_the_key_of_a_restore_is_erased_when_it_ends(store: Store, end: str) -> 
     assert database.rows("SELECT restore_key FROM jobs")[0][0] is None
     database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     assert sealed not in database.path.read_bytes()
+
+
+UNREADABLE_OPTIONS = "options in the state are damaged"
+DAMAGES = {
+    "an altered key": ("restore_key", lambda value: value[:-1] + bytes([value[-1] ^ 1]), "does not open"),
+    "no key": ("restore_key", None, "no sealed value"),
+    "text for a key": ("restore_key", "text", "no sealed value"),
+    "an empty key": ("restore_key", b"", "no sealed value"),
+    "options cut off": ("restore_options", lambda value: value[:20], UNREADABLE_OPTIONS),
+    "other options": ("restore_options", "[1]", UNREADABLE_OPTIONS),
+    "a number for a date": (
+        "restore_options",
+        lambda value: json.dumps(json.loads(value) | {"restore_date": 7}),
+        UNREADABLE_OPTIONS,
+    ),
+}
+SET = {
+    "restore_key": "UPDATE jobs SET restore_key = ? WHERE job_id = ?",
+    "restore_options": "UPDATE jobs SET restore_options = ? WHERE job_id = ?",
+}
+
+
+@pytest.mark.parametrize(("column", "damage", "told"), DAMAGES.values(), ids=DAMAGES)
+def test_a_waiting_restore_whose_order_is_damaged_fails_and_keeps_no_other_job_waiting(
+    store: Store, column: str, damage: Any, told: str
+) -> None:
+    broken = queued(store, "www", job_type="restore")
+    behind = queued(store)
+    (row,) = store._database.rows("SELECT * FROM jobs WHERE job_id = ?", (broken.job_id,))
+    value = damage(row[column]) if callable(damage) else damage
+    store._database.execute(SET[column], (value, broken.job_id))
+    assert store.jobs.next_waiting(("www",)) == (behind, JobRequest(7))
+    assert store.jobs.get(broken.job_id).job_status == "waiting"
+    assert store.jobs.next_waiting(()) == (behind, JobRequest(7))
+    failed = store.jobs.get(broken.job_id)
+    assert (failed.job_status, failed.error_code) == ("failed", 3015)
+    assert failed.description.startswith("[3015] the order of this job cannot be read (")
+    assert told in failed.description
 
 
 def test_a_repeated_request_gets_the_job_it_made(store: Store) -> None:

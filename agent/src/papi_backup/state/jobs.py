@@ -7,13 +7,14 @@ from __future__ import annotations
 import builtins
 import sqlite3
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from papi_backup.model.errors import InternalError, NoSuchEntityError
 from papi_backup.model.job import Job, JobResult, RestoreOptions
 from papi_backup.model.schedule import BackupType
-from papi_backup.state.database import Database, Value
+from papi_backup.state.database import Database, StateError, Value
 from papi_backup.state.instants import from_text, to_text
 from papi_backup.state.restore_order import options_from_text, options_to_text
 from papi_backup.state.sealing import Cell, Sealer
@@ -94,12 +95,27 @@ class Jobs:
         return _from_row(row) if row else None
 
     def next_waiting(self, busy_backups: Collection[str]) -> tuple[Job, JobRequest] | None:
-        """Return the oldest waiting job whose backup is not busy, and its order; None when there is none."""
+        """Return the oldest waiting job whose backup is not busy, and its order; None when there is none.
+
+        A job whose order cannot be read any more fails (code 3015): those behind it must not wait for it.
+        """
         rows = self._database.rows("SELECT * FROM jobs WHERE job_status = 'waiting' ORDER BY job_id")
         for row in rows:
-            if row["backup_name"] not in busy_backups:
-                return _from_row(row), self._order(row)
+            if row["backup_name"] in busy_backups:
+                continue
+            try:
+                order = self._order(row)
+            except StateError as error:
+                self._give_up(row["job_id"], error)
+            else:
+                return _from_row(row), order
         return None
+
+    def _give_up(self, job_id: int, error: StateError) -> None:
+        text = f"the order of this job cannot be read ({error.message}); add the job again"
+        # Another thread may have ended the job meanwhile.
+        with suppress(JobTransitionError):
+            self.fail(job_id, InternalError.code, f"[{InternalError.code}] {text}")
 
     def start(self, job_id: int) -> Job:
         """Waiting -> running.  A second start raises :class:`JobTransitionError`.
@@ -192,6 +208,8 @@ class Jobs:
     def _order(self, row: sqlite3.Row) -> JobRequest:
         if row["restore_options"] is None:
             return JobRequest(backup_id=row["backup_id"])
+        if not isinstance(row["restore_key"], bytes):
+            raise StateError(f"{_cell(row['job_id'])}: there is no sealed value")
         key = self._sealer.open(row["restore_key"], _cell(row["job_id"]))
         return JobRequest(row["backup_id"], options_from_text(row["restore_options"], key))
 

@@ -8,6 +8,7 @@ import json
 
 from papi_backup.model.job import RestoreOptions
 from papi_backup.model.secret import Secret
+from papi_backup.state.database import StateError
 from papi_backup.state.instants import from_text, to_text
 
 
@@ -27,15 +28,18 @@ def options_to_text(options: RestoreOptions) -> str:
 
 
 def options_from_text(text: str, encryption_key: Secret) -> RestoreOptions:
-    """Return what :func:`options_to_text` wrote, with its key."""
-    fields = json.loads(text)
-    return RestoreOptions(
-        storage_id=fields["storage_id"],
-        backup_name=fields["backup_name"],
-        restore_date=from_text(fields["restore_date"]),
-        hostname=fields["hostname"],
-        encryption_key=encryption_key,
-        target_dir=fields["target_dir"],
-        include=tuple(fields["include"]),
-        overwrite=fields["overwrite"],
-    )
+    """Return what :func:`options_to_text` wrote, with its key.  Raises :class:`StateError` for other text."""
+    try:
+        fields = json.loads(text)
+        return RestoreOptions(
+            storage_id=fields["storage_id"],
+            backup_name=fields["backup_name"],
+            restore_date=from_text(fields["restore_date"]),
+            hostname=fields["hostname"],
+            encryption_key=encryption_key,
+            target_dir=fields["target_dir"],
+            include=tuple(fields["include"]),
+            overwrite=fields["overwrite"],
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise StateError("the restore's options in the state are damaged") from error
