@@ -18,6 +18,7 @@ from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from papi_backup.model.errors import InvalidParameterError
+from papi_backup.model.names import MAXIMUM_ESCAPED, escape
 from papi_backup.model.schedule import BackupConfig, SourceSet
 from papi_backup.toml_table import Table
 
@@ -25,8 +26,6 @@ DEFAULT_FILE = Path("/etc/papi-backup/agent.toml")
 DEFAULT_SOURCES = "default"
 IO_CLASSES = ("idle", "best-effort", "none")
 LOCALTIME = Path("/etc/localtime")
-_ESCAPED_NAME_BYTES = 200
-_PLAIN_NAME_BYTES = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789._-")
 _SOCKET_PATH_BYTES = 107
 _UNNAMED_HOSTS = ("localhost", "localhost.localdomain", "localhost6", "localhost6.localdomain6")
 
@@ -244,14 +243,12 @@ def _host_name(root: Table, fqdn: Callable[[], str]) -> str:
         )
     if any(character.isspace() or not character.isprintable() or character == "/" for character in name):
         raise root.error("host_name", f"{name!r} has spaces, slashes or control characters")
-    if _escaped_size(name) > _ESCAPED_NAME_BYTES:
-        raise root.error("host_name", f"longer than {_ESCAPED_NAME_BYTES} bytes as a name on a storage")
+    try:
+        escape(name)
+    except InvalidParameterError:
+        text = f"longer than {MAXIMUM_ESCAPED} bytes as a name on a storage"
+        raise root.error("host_name", text) from None
     return name
-
-
-def _escaped_size(name: str) -> int:
-    """Bytes of ``name`` on a storage (design section 4, "Layout"): plain as they are, others ``=hh``."""
-    return sum(1 if byte in _PLAIN_NAME_BYTES else 3 for byte in name.encode()) + 2 * name.startswith(".")
 
 
 def _timezone(root: Table, environment: Mapping[str, str], localtime: Path) -> str:

@@ -11,8 +11,9 @@ import posixpath
 import re
 from urllib.parse import urlsplit
 
-_PLAIN_NAME_BYTES = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789._-")
-_ESCAPED_NAME_BYTES = 200
+from papi_backup.model.errors import InvalidParameterError
+from papi_backup.model.names import MAXIMUM_ESCAPED, escape
+
 _HOST = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?", re.ASCII)
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]", re.ASCII)
 _REGION = re.compile(r"[A-Za-z0-9-]{0,64}", re.ASCII)
@@ -28,12 +29,14 @@ class UnfitError(Exception):
 def name(text: str) -> str:
     """A name that also names things on a storage: at most 200 bytes when escaped (design section 4)."""
     no_control(text)
-    escaped = sum(1 if byte in _PLAIN_NAME_BYTES else 3 for byte in text.encode()) + 2 * text.startswith(".")
-    if escaped > _ESCAPED_NAME_BYTES:
-        raise UnfitError(
-            f"it is longer than {_ESCAPED_NAME_BYTES} bytes when escaped for a storage"
-            " (a byte outside a-z, 0-9, '.', '_' and '-' takes three)"
-        )
+    if text:
+        try:
+            escape(text)
+        except InvalidParameterError:
+            raise UnfitError(
+                f"it is longer than {MAXIMUM_ESCAPED} bytes when escaped for a storage"
+                " (a byte outside a-z, 0-9, '.', '_' and '-' takes three)"
+            ) from None
     return text
 
 

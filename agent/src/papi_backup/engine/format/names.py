@@ -9,12 +9,30 @@ from datetime import UTC, datetime
 
 from papi_backup.model.catalog import CatalogEntry
 from papi_backup.model.errors import InvalidParameterError
+from papi_backup.model.names import MAXIMUM_ESCAPED, escape, unescape
+
+__all__ = [
+    "CATALOG",
+    "CONTENT",
+    "DATA",
+    "INDEX",
+    "MANIFEST",
+    "MAXIMUM_ESCAPED",
+    "TEMPORARY",
+    "catalog_name",
+    "catalog_prefix",
+    "chain_prefix",
+    "escape",
+    "escape_host",
+    "parse_catalog_name",
+    "unescape",
+    "unescape_host",
+    "volume_name",
+]
 
 CATALOG = "catalog/"
 DATA = "data/"
 TEMPORARY = "tmp/"
-MAXIMUM_ESCAPED = 200
-"""Bytes of one escaped host or backup name."""
 INDEX = "i"
 CONTENT = "d"
 MANIFEST = "m"
@@ -22,7 +40,6 @@ MANIFEST = "m"
 _LOCALHOST = "localhost"
 _YEARS = range(1970, 9999)
 """Names of other years are none: the last and the first ones cannot be told in every time zone."""
-_PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789._-")
 _DATE = "%Y%m%dT%H%M%SZ"
 _CATALOG_FILE = re.compile(
     r"(?P<date>[0-9]{8}T[0-9]{6}Z)-(?P<type>full|inc)-(?P<protection>enc|raw)"
@@ -32,58 +49,12 @@ _CATALOG_FILE = re.compile(
 )
 
 
-def escape(name: str) -> str:
-    """Return ``name`` as one path component: ``[a-z0-9._-]`` kept, other bytes ``=hh``, no leading dot.
-
-    Raises InvalidParameterError for an empty name, one over 200 escaped bytes or one without UTF-8 form.
-    """
-    try:
-        raw = name.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        raise InvalidParameterError("A name holds characters that UTF-8 cannot express.") from None
-    parts = [chr(byte) if byte in _PLAIN else f"={byte:02x}" for byte in raw]
-    if parts and parts[0] == ".":
-        parts[0] = "=2e"
-    escaped = "".join(parts)
-    if not escaped:
-        raise InvalidParameterError("A name must not be empty.")
-    if len(escaped) > MAXIMUM_ESCAPED:
-        raise InvalidParameterError(
-            f"The name is too long: {len(escaped)} bytes when escaped for the storage, "
-            f"at most {MAXIMUM_ESCAPED} are possible."
-        )
-    return escaped
-
-
 def escape_host(host_name: str) -> str:
     """Return the escaped, lower-cased host name.  Raises InvalidParameterError; ``localhost`` is refused."""
     lowered = host_name.lower()
     if lowered == _LOCALHOST:
         raise InvalidParameterError("The host name 'localhost' names no particular host; set host_name.")
     return escape(lowered)
-
-
-def unescape(component: str) -> str | None:
-    """Return the name behind an escaped component, or None if :func:`escape` would not have made it."""
-    raw = bytearray()
-    position = 0
-    while position < len(component):
-        character = component[position]
-        if character == "=":
-            digits = component[position + 1 : position + 3]
-            if not re.fullmatch("[0-9a-f]{2}", digits, re.ASCII):
-                return None
-            raw.append(int(digits, 16))
-            position += 3
-        elif ord(character) in _PLAIN:
-            raw.append(ord(character))
-            position += 1
-        else:
-            return None
-    name = raw.decode("utf-8", "surrogateescape")
-    if not name or len(component) > MAXIMUM_ESCAPED or escape(name) != component:
-        return None
-    return name
 
 
 def unescape_host(component: str) -> str | None:
