@@ -140,21 +140,9 @@ class Placer:
             with contextlib.suppress(OSError):
                 os.unlink(temporary, dir_fd=place.descriptor)
 
-    def fix_metadata(self, entry: Entry) -> None:
-        """Bring the metadata of something that is already right otherwise in line.
-
-        Raises BlockedError and OSError.
-        """
-        directory, name = split(entry.path)
-        place = self._tree.directory(directory)
-        if entry.type == SYMLINK:
-            self._metadata.set_special(place.descriptor, name, entry)
-            return
-        descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place.descriptor)
-        try:
-            self._metadata.bring_in_line(by_descriptor(descriptor), entry)
-        finally:
-            os.close(descriptor)
+    def fix_metadata(self, entry: Entry, descriptor: int) -> None:
+        """Bring the metadata of something open that is already right otherwise in line."""
+        self._metadata.bring_in_line(by_descriptor(descriptor), entry)
 
     def directory_metadata(self, entry: Entry) -> None:
         """Set a directory's metadata, after everything below it is done.  Raises BlockedError and OSError."""

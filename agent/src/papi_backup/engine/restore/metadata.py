@@ -12,13 +12,23 @@ from __future__ import annotations
 import os
 import stat
 
-from papi_backup.engine.format.entries import SYMLINK, Entry
+from papi_backup.engine.format.entries import BLOCK, CHARACTER, DIRECTORY, FIFO, FILE, SYMLINK, Entry
 from papi_backup.engine.restore.accounts import OwnerNumbers
 from papi_backup.engine.restore.tally import Causes, shown
+from papi_backup.engine.restore.tree import BlockedError
 
 ACCESS_ACL = b"system.posix_acl_access"
 _OURS = (b"user.", b"trusted.", b"system.posix_acl_", b"security.capability")
 """Attributes that are removed where a backup does not have them; a label of a security module stays."""
+FORMATS = {
+    FILE: stat.S_IFREG,
+    DIRECTORY: stat.S_IFDIR,
+    SYMLINK: stat.S_IFLNK,
+    FIFO: stat.S_IFIFO,
+    CHARACTER: stat.S_IFCHR,
+    BLOCK: stat.S_IFBLK,
+}
+"""What ``stat.S_IFMT`` says of each type of entry."""
 _SETUID_SETGID = stat.S_ISUID | stat.S_ISGID
 
 
@@ -43,10 +53,13 @@ class MetadataWriter:
         self._set_times(descriptor, entry)
 
     def bring_in_line(self, target: int | bytes, entry: Entry) -> None:
-        """Set what differs on a directory, or on a file whose content is already right.
+        """Set what differs on a directory, or on something whose content is already right.
 
         ``target`` is a descriptor or the path :func:`by_descriptor` gives.
         """
+        if entry.type == SYMLINK:
+            self._set_link(target, entry)
+            return
         status = os.stat(target)
         mode = entry.mode
         chowned = (status.st_uid, status.st_gid) != self._owners.of(entry.owner)
@@ -59,13 +72,20 @@ class MetadataWriter:
             self._set_times(target, entry)
 
     def set_special(self, directory: int, name: bytes, entry: Entry) -> None:
-        """Set everything on a symbolic link, FIFO or device this process has just made."""
-        if entry.type == SYMLINK:
-            self._set_link(directory, name, entry)
-            return
+        """Set everything on a symbolic link, FIFO or device this process has just made.
+
+        Raises OSError, and BlockedError if somebody who may write there has put something else in
+        its place.
+        """
         descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
         try:
+            status = os.fstat(descriptor)
+            if status.st_nlink != 1 or stat.S_IFMT(status.st_mode) != FORMATS[entry.type]:
+                raise BlockedError("something else was put in its place while it was made")
             target = by_descriptor(descriptor)
+            if entry.type == SYMLINK:
+                self._set_link(target, entry)
+                return
             mode = self._set_owner(target, entry)
             self._set_xattrs(target, entry, present=True)
             self._set_mode(target, entry, mode)
@@ -73,23 +93,15 @@ class MetadataWriter:
         finally:
             os.close(descriptor)
 
-    def _set_link(self, directory: int, name: bytes, entry: Entry) -> None:
-        uid, gid = self._owners.of(entry.owner)
-        try:
-            os.chown(name, uid, gid, dir_fd=directory, follow_symlinks=False)
-        except (OSError, OverflowError) as error:
-            self._refused("owner", entry, error)
-        path = b"%s/%s" % (by_descriptor(directory), name)
-        for attribute, value in entry.xattrs.items():
+    def _set_link(self, target: int | bytes, entry: Entry) -> None:
+        """Set everything on a symbolic link: a path by descriptor leads to it, and no further."""
+        self._set_owner(target, entry)
+        for name, value in entry.xattrs.items():
             try:
-                os.setxattr(path, attribute, value, follow_symlinks=False)
+                os.setxattr(target, name, value)
             except (OSError, ValueError) as error:
-                self._refused(f"attribute {shown(attribute)}", entry, error)
-        try:
-            times = (entry.mtime_ns, entry.mtime_ns)
-            os.utime(name, ns=times, dir_fd=directory, follow_symlinks=False)
-        except (OSError, OverflowError) as error:
-            self._refused("time", entry, error)
+                self._refused(f"attribute {shown(name)}", entry, error)
+        self._set_times(target, entry)
 
     def _set_owner(self, target: int | bytes, entry: Entry) -> int:
         """Set the owner; return the mode to set then: no setuid bit for an owner it was not meant for."""

@@ -23,7 +23,7 @@ from papi_backup.engine.restore.links import Links
 from papi_backup.engine.restore.policy import Judge
 from papi_backup.engine.restore.select import Selector
 from papi_backup.engine.restore.share import LARGE_FILE, PendingDirectory, Share, ShareResult, WorkPlan
-from papi_backup.engine.restore.tree import BlockedError, Tree
+from papi_backup.engine.restore.tree import BlockedError, Found, Tree
 from papi_backup.model.errors import CorruptedBackupError
 
 BATCH_BYTES = 4 << 20
@@ -178,8 +178,7 @@ class ShareReader:
             self._mark_busy()
             return False
         try:
-            if self._judge.verdict(entry, found) == "same":
-                self._placer.fix_metadata(entry)
+            if self._is_kept(entry, found):
                 tally.kept += 1
                 self._links.done(entry)
                 return False
@@ -197,6 +196,14 @@ class ShareReader:
             self._links.failed(entry, result)
             raise
         return False
+
+    def _is_kept(self, entry: Entry, found: Found | None) -> bool:
+        """Bring the metadata of what is already right in line; return False if nothing is."""
+        with self._judge.same(entry, found) as descriptor:
+            if descriptor is None:
+                return False
+            self._placer.fix_metadata(entry, descriptor)
+            return True
 
     def _special(self, entry: Entry, result: ShareResult) -> bool:
         """Make a link, FIFO or device; a device that this host may not make is a warning."""
