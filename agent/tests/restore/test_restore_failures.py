@@ -241,12 +241,16 @@ def fail_by_mistake(name: str, reads: int) -> None:
         raise ZeroDivisionError("planted")
 
 
-def test_a_fault_of_the_program_in_a_helper_is_an_internal_error(host: RestoringHost, out: Path) -> None:
+def test_a_fault_of_the_program_in_a_helper_is_an_internal_error_and_its_trace_goes_to_the_log(
+    host: RestoringHost, out: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
     (host.tree / "file").write_bytes(os.urandom(LARGE))
     host.back_up()
     host.helpers = 2
     with pytest.raises(InternalError, match="ZeroDivisionError"):
         run_restore(host.order(out), InterposingOpener(host.base / "store", fail_by_mistake), ignore)
+    assert "ZeroDivisionError: planted" in caplog.text
+    assert "planted" not in capfd.readouterr().err
 
 
 NOBODY = 65534

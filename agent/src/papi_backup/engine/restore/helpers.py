@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import logging
 import multiprocessing
 import os
 import signal
@@ -22,12 +23,15 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 from typing import Any, NoReturn
 
+from papi_backup.engine.child_process import die_with_parent
 from papi_backup.engine.restore.crew import Claims
 from papi_backup.engine.restore.share import Share, ShareResult, WorkPlan
 from papi_backup.engine.restore.worker import Told, Worker
 from papi_backup.engine.storage.protocol import StorageOpener
 from papi_backup.engine.termination import unwind
 from papi_backup.model.errors import InternalError, PapiError, from_code
+
+log = logging.getLogger(__name__)
 
 PROGRESS_INTERVAL = 0.25
 """Seconds between two messages about progress from one helper."""
@@ -60,7 +64,8 @@ class _Helper:
             raise self._died() from None
         if message[0] == "failed":
             _kind, code, text, trace = message
-            sys.stderr.write(trace)
+            if trace:
+                log.error("a process of the restore failed:\n%s", trace)
             raise from_code(code, text)
         return message
 
@@ -83,7 +88,9 @@ class Helpers:
             for _number in range(number):
                 ours, theirs = context.Pipe()
                 inherited = [ours, *(helper.pipe for helper in self._helpers)]
-                process = context.Process(target=_run, args=(opener, theirs, inherited), daemon=True)
+                process = context.Process(
+                    target=_run, args=(os.getpid(), opener, theirs, inherited), daemon=True
+                )
                 process.start()
                 theirs.close()
                 self._helpers.append(_Helper(process, ours))
@@ -175,8 +182,9 @@ class _Throttled:
         self._files = self._bytes = self._transferred = 0
 
 
-def _run(opener: StorageOpener, pipe: Connection, inherited: list[Connection]) -> NoReturn:
+def _run(job: int, opener: StorageOpener, pipe: Connection, inherited: list[Connection]) -> NoReturn:
     """Be a helper until the pipe closes; this is the outermost edge of its process."""
+    die_with_parent(job)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, unwind)
     for other in inherited:
