@@ -87,6 +87,22 @@ def test_backups_missing_from_the_chain_are_counted(host: RestoringHost, out: Pa
     assert "1 earlier backups of its chain are not on the storage any more" in text
 
 
+def test_a_newer_backup_that_cannot_be_read_is_named_when_an_older_is_taken(
+    host: RestoringHost, out: Path
+) -> None:
+    oldest, older, newest = with_history(host)
+    manifest = sorted((host.base / "store" / "catalog").rglob("*.v1"))[2]
+    unreadable = manifest.rename(manifest.with_suffix(".v2"))
+    planned = host.plan(host.order(out)).warnings
+    result = host.restore(host.order(out))
+    assert result.backup_date == older
+    assert result.warnings == planned
+    for text in (*result.warnings, result.description):
+        assert f"{host.name_of(unreadable)} of {newest:%Y-%m-%d %H:%M:%S} UTC" in text
+    assert host.restore(host.order(out, date=older)).warnings == ()
+    assert host.restore(host.order(out, date=oldest)).warnings == ()
+
+
 def test_the_agents_own_state_is_not_restored_in_its_place(host: RestoringHost, out: Path) -> None:
     (host.tree / "state").mkdir()
     (host.tree / "state" / "db").write_bytes(b"old")

@@ -52,7 +52,8 @@ def _plan(order: RestoreOrder, target: Target, selector: Selector, storage: Stor
                 counts.add(entry, existing)
     finally:
         source.close()
-    warnings = [f"{name} {what}" for name, what in check.wrong.items()]
+    warnings = [chosen.warning] if chosen.warning else []
+    warnings += [f"{name} {what}" for name, what in check.wrong.items()]
     warnings.extend([told(lost)] if lost else ())
     backup = chosen.opened.entry
     return RestorePlanSummary(
