@@ -57,6 +57,6 @@ def _is_long(item: pytest.Item) -> bool:
     callspec = getattr(item, "callspec", None)
     places = [value for value in callspec.params.values() if isinstance(value, str)] if callspec else []
     names = getattr(item, "fixturenames", ())
-    return any(word in name for name in names for word in _SERVER_WORDS) or bool(
-        {"s3", "ssh", "sftp"} & set(places)
-    )
+    if any(word in name for name in names for word in _SERVER_WORDS):
+        return True
+    return any(place in {"s3", "ssh"} or place.startswith("sftp") for place in places)
