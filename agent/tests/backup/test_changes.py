@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +19,7 @@ from seen_trees import tree_on_disk
 
 from papi_backup.engine.format.names import CATALOG
 from papi_backup.engine.opened import PageReader
+from papi_backup.engine.storage.directory import DirectoryStorage
 from papi_backup.model.job import JobResult
 
 TREE_BYTES = 3 << 20
@@ -27,14 +30,23 @@ def noise(size: int, seed: object = 0) -> bytes:
 
 
 @pytest.fixture
-def host(host: Host) -> Host:
-    """A host with a full backup of a few files, one of them of many chunks."""
+def host() -> Iterator[Host]:
+    """A host with a full backup of a few files, one of them of many chunks.
+
+    In a directory of its own: other tests change the mode of pytest's, and a directory above the
+    sources with a new mode is saved anew.
+    """
+    base = Path(tempfile.mkdtemp(prefix="papi-changes-"))
+    (base / "tree").mkdir()
+    (base / "storage").mkdir()
+    host = Host(base, lambda: DirectoryStorage(base / "storage"))
     (host.tree / "large").write_bytes(noise(TREE_BYTES))
     (host.tree / "sub").mkdir()
     for number in range(20):
         (host.tree / f"sub/{number}").write_bytes(noise(1000, number))
     host.back_up("full")
-    return host
+    yield host
+    shutil.rmtree(base)
 
 
 def settle() -> None:

@@ -141,7 +141,6 @@ def test_a_key_too_short_to_be_one_is_refused() -> None:
         ("configs", "encryption_key", lambda store: store.configs.list()),
         ("storages", "aws_secret_key", lambda store: store.storages.list()),
         ("ssh_ids", "private_key", lambda store: store.ssh_ids.list()),
-        ("jobs", "restore_key", lambda store: store.jobs.next_waiting(())),
         ("chain_keys", "key", lambda store: store.chain_keys.all()),
         ("high_water", "value", lambda store: store.high_water.get("ssh://a/b", "etc")),
     ],
