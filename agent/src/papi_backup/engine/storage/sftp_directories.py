@@ -13,6 +13,8 @@ from papi_backup.engine.storage.sftp_session import SftpSession
 from papi_backup.engine.storage.sftp_wire import SftpStatusError, Status
 from papi_backup.model.errors import InvalidStorageError
 
+_MAKES = 5
+
 
 def make_directory(link: SftpLink, session: SftpSession, name: str) -> None:
     """Make the directory ``name`` below the base, and what is missing above it.
@@ -59,12 +61,22 @@ def missing_base(link: SftpLink) -> InvalidStorageError:
 
 
 def _make_one(link: SftpLink, session: SftpSession, name: str) -> None:
-    """Make one directory; one that exists is no error."""
-    try:
-        session.make_directory(link.path(name))
-    except SftpStatusError as error:
-        if error.code == Status.NO_SUCH_FILE or not _is_directory(session, link.path(name)):
-            raise
+    """Make one directory; one that exists is no error.
+
+    A server says only "failure" for one that exists; if it is gone when we look, another's deletion
+    found it empty in between, and making it is tried again.
+    """
+    for attempts_left in reversed(range(_MAKES)):
+        try:
+            session.make_directory(link.path(name))
+            return
+        except SftpStatusError as error:
+            if error.code == Status.NO_SUCH_FILE:
+                raise
+            if _is_directory(session, link.path(name)):
+                return
+            if error.code != Status.FAILURE or not attempts_left:
+                raise
 
 
 def _is_directory(session: SftpSession, path: bytes) -> bool:
