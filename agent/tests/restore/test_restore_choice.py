@@ -194,3 +194,16 @@ def test_a_damaged_manifest_is_named(host: RestoringHost, out: Path) -> None:
     with pytest.raises(CorruptedBackupError, match=manifest.name):
         host.restore(host.order(out))
     assert not out.exists()
+
+
+def test_a_plan_refuses_what_the_restore_would_refuse_before_writing(host: RestoringHost, out: Path) -> None:
+    (host.tree / "there").write_bytes(b"x")
+    host.back_up()
+    host.restore(host.order(out))
+    order = host.order(out, overwrite="fail")
+    with pytest.raises(InvalidParameterError) as restored:
+        host.restore(order)
+    with pytest.raises(InvalidParameterError) as planned:
+        host.plan(order)
+    assert planned.value.message == restored.value.message
+    assert planned.value.parameter == "overwrite"

@@ -10,6 +10,7 @@ from papi_backup.engine.restore.existing import Existing
 from papi_backup.engine.restore.fetch import SegmentSource
 from papi_backup.engine.restore.outcome import told
 from papi_backup.engine.restore.policy import Judge
+from papi_backup.engine.restore.preflight import check_target
 from papi_backup.engine.restore.scope import Surveyor
 from papi_backup.engine.restore.select import Selector
 from papi_backup.engine.restore.tally import Causes
@@ -46,6 +47,7 @@ def _plan(order: RestoreOrder, target: Target, selector: Selector, storage: Stor
     try:
         check = check_volumes(storage, chosen.opened, surveyor.index)
         scope = surveyor.scope()
+        short = check_target(target, scope, surveyor)
         counts = _Counts(target, surveyor, chosen)
         with Existing(target) as existing:
             for entry in surveyor.selected(scope.leaves):
@@ -54,7 +56,7 @@ def _plan(order: RestoreOrder, target: Target, selector: Selector, storage: Stor
         source.close()
     warnings = [chosen.warning] if chosen.warning else []
     warnings += [f"{name} {what}" for name, what in check.wrong.items()]
-    warnings.extend([told(lost)] if lost else ())
+    warnings.extend(told(causes) for causes in (lost, short) if causes)
     backup = chosen.opened.entry
     return RestorePlanSummary(
         catalog_path=backup.path,

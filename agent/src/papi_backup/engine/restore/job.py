@@ -12,18 +12,16 @@ from dataclasses import dataclass, field, replace
 from papi_backup.engine.format.entries import walk_key
 from papi_backup.engine.restore.choose import Chosen, VolumeCheck, check_volumes, choose
 from papi_backup.engine.restore.crew import Alone, Claims, Crew
-from papi_backup.engine.restore.existing import Existing
 from papi_backup.engine.restore.fetch import SegmentSource
 from papi_backup.engine.restore.hardlinks import finish_links
 from papi_backup.engine.restore.helpers import Helpers, started
 from papi_backup.engine.restore.outcome import result_of
+from papi_backup.engine.restore.preflight import check_target
 from papi_backup.engine.restore.scope import PAGES_AHEAD, Scope, Surveyor
 from papi_backup.engine.restore.select import Selector
 from papi_backup.engine.restore.share import PendingDirectory, PendingLink, Share, ShareResult, WorkPlan
 from papi_backup.engine.restore.tally import Causes, Tally
 from papi_backup.engine.restore.target import (
-    free_bytes,
-    is_empty,
     make_target,
     resolve_target,
     sync_file_systems,
@@ -32,7 +30,6 @@ from papi_backup.engine.restore.tree import Target
 from papi_backup.engine.restore.worker import Worker
 from papi_backup.engine.storage.protocol import Storage, StorageOpener
 from papi_backup.engine.termination import orderly_termination
-from papi_backup.model.errors import InvalidParameterError
 from papi_backup.model.job import JobResult, Progress, RestoreOrder
 
 Report = Callable[[Progress], None]
@@ -128,7 +125,7 @@ class _Restore:
         try:
             check = check_volumes(self._storage, self._chosen.opened, self._surveyor.index)
             scope = self._surveyor.scope()
-            warnings = self._check_target(scope)
+            warnings = check_target(self._target, scope, self._surveyor)
         finally:
             self._source.close()
         found = _Found()
@@ -140,40 +137,6 @@ class _Restore:
         self._write(scope, check, found, helpers)
         sync_file_systems(self._target, found.devices.values())
         return result_of(found.tally, check.wrong, self._chosen, self._order, self._target)
-
-    def _check_target(self, scope: Scope) -> Causes:
-        """Raise InvalidParameterError if this cannot go well; return warnings."""
-        warnings = Causes()
-        if is_empty(self._target):
-            self._check_space(scope, warnings)
-        elif self._order.options.overwrite == "fail":
-            self._check_conflicts(scope)
-        return warnings
-
-    def _check_space(self, scope: Scope, warnings: Causes) -> None:
-        free = free_bytes(self._target)
-        if free is None or scope.bytes <= free:
-            return
-        needed = self._surveyor.stored_bytes(scope.leaves)
-        where = self._target.told(b"")
-        text = f"the files hold {needed:,} bytes and {where} has {free:,} free"
-        if needed > 2 * free:  # a compressing file system may hold a little more than it has free
-            raise InvalidParameterError(f"Too little space: {text}. Nothing was written.", "target_dir")
-        if needed > free:
-            warnings.add(f"space is short: {text}", None)
-
-    def _check_conflicts(self, scope: Scope) -> None:
-        conflicts = Causes()
-        with Existing(self._target) as existing:
-            for entry in self._surveyor.selected(scope.leaves):
-                if entry.path and existing.find(entry.path) is not None:
-                    conflicts.add("there", entry.path)
-        if conflicts:
-            raise InvalidParameterError(
-                f"overwrite=fail, and something is there already: {conflicts.by_cause['there'].told()} "
-                f"below {self._target.told(b'')}. Nothing was written.",
-                "overwrite",
-            )
 
     def _write(self, scope: Scope, check: VolumeCheck, found: _Found, helpers: Helpers | None) -> None:
         plan = WorkPlan(

@@ -1,0 +1,48 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is checked of a target before the first byte is written, by a restore and by its plan alike."""
+
+from __future__ import annotations
+
+from papi_backup.engine.restore.existing import Existing
+from papi_backup.engine.restore.scope import Scope, Surveyor
+from papi_backup.engine.restore.tally import Causes
+from papi_backup.engine.restore.target import free_bytes, is_empty
+from papi_backup.engine.restore.tree import Target
+from papi_backup.model.errors import InvalidParameterError
+
+
+def check_target(target: Target, scope: Scope, surveyor: Surveyor) -> Causes:
+    """Raise InvalidParameterError (3005) if the restore cannot go well; return warnings."""
+    warnings = Causes()
+    if is_empty(target):
+        _check_space(target, scope, surveyor, warnings)
+    elif target.overwrite == "fail":
+        _check_conflicts(target, scope, surveyor)
+    return warnings
+
+
+def _check_space(target: Target, scope: Scope, surveyor: Surveyor, warnings: Causes) -> None:
+    free = free_bytes(target)
+    if free is None or scope.bytes <= free:
+        return
+    needed = surveyor.stored_bytes(scope.leaves)
+    text = f"the files hold {needed:,} bytes and {target.told(b'')} has {free:,} free"
+    if needed > 2 * free:  # a compressing file system may hold a little more than it has free
+        raise InvalidParameterError(f"Too little space: {text}. Nothing was written.", "target_dir")
+    if needed > free:
+        warnings.add(f"space is short: {text}", None)
+
+
+def _check_conflicts(target: Target, scope: Scope, surveyor: Surveyor) -> None:
+    conflicts = Causes()
+    with Existing(target) as existing:
+        for entry in surveyor.selected(scope.leaves):
+            if entry.path and existing.find(entry.path) is not None:
+                conflicts.add("there", entry.path)
+    if conflicts:
+        raise InvalidParameterError(
+            f"overwrite=fail, and something is there already: {conflicts.by_cause['there'].told()} "
+            f"below {target.told(b'')}. Nothing was written.",
+            "overwrite",
+        )
