@@ -127,6 +127,11 @@ jobs:
       type: int
       returned: always
       sample: 22439812
+    entries_changed:
+      description: Of a restore, how much it made, replaced or gave other metadata. 0 for a backup.
+      type: int
+      returned: always
+      sample: 3
     warnings:
       description: How many warnings it gave; the description names them.
       type: int

@@ -16,6 +16,8 @@ description:
   - In check mode nothing is restored; the agent returns the plan instead. It says which backup it would take,
     how many files it would create, and which it would overwrite.
   - Files that are not in the backup are never deleted.
+  - The task is changed when the restore made, replaced or gave other metadata to anything. It also counts as changed
+    when it does not wait for the end, or fails, since something may be restored then.
 author:
   - papi.backup contributors (@papi-backup)
 extends_documentation_fragment:
@@ -182,6 +184,11 @@ job:
       type: int
       returned: always
       sample: 22439812
+    entries_changed:
+      description: Of a restore, how much it made, replaced or gave other metadata. 0 for a backup.
+      type: int
+      returned: always
+      sample: 3
     warnings:
       description: How many warnings it gave; the description names them.
       type: int
@@ -239,6 +246,12 @@ plan:
       type: int
       returned: always
       sample: 1
+    repairs:
+      description:
+        - How many would only get other metadata, as owner, mode, time or attributes, directories among them.
+      type: int
+      returned: always
+      sample: 0
     keeps:
       description: How many would be left as they are.
       type: int
@@ -294,7 +307,8 @@ def predict(task, order):
         task.result.update(changed=True, plan=None)
         return
     plan = task.client.plan("backup/restore", order)
-    task.result.update(changed=bool(plan["creates"] or plan["overwrites"]), plan=plan)
+    changes = plan["creates"] + plan["overwrites"] + plan["repairs"]
+    task.result.update(changed=bool(changes), plan=plan)
 
 
 def run(task):
@@ -304,8 +318,10 @@ def run(task):
     with task.attempting(what):
         if task.check_mode:
             predict(task, order)
-        else:
-            run_job(task, "backup/restore", order)
+            return
+        run_job(task, "backup/restore", order)
+        if task.result["job"]["job_status"] == "success":
+            task.result["changed"] = bool(task.result["job"]["entries_changed"])
 
 
 def main():

@@ -161,6 +161,7 @@ def test_a_restores_dry_run_answers_the_plan_in_the_asked_zone(unchanged_api: Ru
         "bytes": 4096,
         "creates": 1,
         "overwrites": 1,
+        "repairs": 1,
         "keeps": 1,
         "overwritten": ["/etc/passwd"],
         "warnings": ["w"],

@@ -141,12 +141,13 @@ def test_a_job_is_told_from_waiting_to_its_end(api: RunningApi) -> None:
         "files": 0,
         "bytes_read": 0,
         "bytes_stored": 0,
+        "entries_changed": 0,
         "warnings": 0,
     }
     assert api.get("job/list").data == [waiting]
     api.world.store.jobs.start(1)
     assert api.get("job/list").data == [waiting | {"job_status": "running"}]
-    api.world.store.jobs.finish(1, JobResult("done", "full", 22439812, 10, 3000, 2000, ("one", "two")))
+    api.world.store.jobs.finish(1, JobResult("done", "full", 22439812, 10, 3000, 2000, 7, ("one", "two")))
     assert api.get("job/list").data == [
         waiting
         | {
@@ -158,6 +159,7 @@ def test_a_job_is_told_from_waiting_to_its_end(api: RunningApi) -> None:
             "files": 10,
             "bytes_read": 3000,
             "bytes_stored": 2000,
+            "entries_changed": 7,
             "warnings": 2,
         }
     ]

@@ -38,7 +38,7 @@ class ScriptedAnswers:
 
     def plan_restore(self, question: PlanRestore) -> RestorePlanSummary:
         target = question.order.options.target_dir
-        return RestorePlanSummary("h/etc/x", DATE, "inc", "i", 2, 3, 99, 1, 1, 1, (target,), ())
+        return RestorePlanSummary("h/etc/x", DATE, "inc", "i", 2, 3, 99, 1, 1, 1, 1, (target,), ())
 
 
 def behave(access: StorageAccess) -> None:

@@ -75,6 +75,7 @@ RESULTS = st.builds(
     NUMBERS,
     NUMBERS,
     NUMBERS,
+    NUMBERS,
     TEXTS,
     st.none() | INSTANTS,
     TEXT,

@@ -79,7 +79,9 @@ class FakeQueries:
     def plan_restore(self, order: RestoreOrder) -> RestorePlanSummary:
         self._of(order.access)
         self.planned.append(order)
-        return RestorePlanSummary("p", NOW, "full", "i" * 16, 1, 3, 4096, 1, 1, 1, ("/etc/passwd",), ("w",))
+        return RestorePlanSummary(
+            "p", NOW, "full", "i" * 16, 1, 3, 4096, 1, 1, 1, 1, ("/etc/passwd",), ("w",)
+        )
 
     def _of(self, access: StorageAccess) -> list[CatalogEntry]:
         self.asked.append(access)

@@ -198,6 +198,7 @@ def job_view(job: Job, zone: ZoneInfo) -> Fields:
         "files": job.files,
         "bytes_read": job.bytes_read,
         "bytes_stored": job.bytes_stored,
+        "entries_changed": job.entries_changed,
         "warnings": job.warnings,
     }
 
@@ -214,6 +215,7 @@ def plan_view(plan: RestorePlanSummary, zone: ZoneInfo) -> Fields:
         "bytes": plan.bytes,
         "creates": plan.creates,
         "overwrites": plan.overwrites,
+        "repairs": plan.repairs,
         "keeps": plan.keeps,
         "overwritten": list(plan.overwritten),
         "warnings": list(plan.warnings),

@@ -51,6 +51,8 @@ class Job:
     files: int = 0
     bytes_read: int = 0
     bytes_stored: int = 0
+    entries_changed: int = 0
+    """Of a restore: what it made, replaced or gave other metadata; of a backup 0."""
     warnings: int = 0
 
 
@@ -106,6 +108,7 @@ class JobResult:
     files: int
     bytes_read: int
     bytes_stored: int
+    entries_changed: int = 0
     warnings: tuple[str, ...] = ()
     backup_date: datetime | None = None
     catalog_path: str = ""
@@ -125,7 +128,10 @@ class PlannedFile:
 
 @dataclass(frozen=True, slots=True)
 class RestorePlanSummary:
-    """The answer of a dry-run restore (wire.md): which backup, how much, what would be overwritten."""
+    """The answer of a dry-run restore (wire.md): which backup, how much, what would be overwritten.
+
+    ``repairs`` counts what would get other metadata and nothing else, directories among it.
+    """
 
     catalog_path: str
     date: datetime
@@ -136,6 +142,7 @@ class RestorePlanSummary:
     bytes: int
     creates: int
     overwrites: int
+    repairs: int
     keeps: int
     overwritten: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()

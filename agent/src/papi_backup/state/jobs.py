@@ -22,10 +22,10 @@ from papi_backup.state.sealing import Cell, Sealer
 _INSERT = (
     "INSERT INTO jobs (job_id, job_type, job_status, backup_name, backup_type, start_date, end_date,"
     " description, error_code, size_transferred, backup_id, request_id, files, bytes_read, bytes_stored,"
-    " warnings, restore_options, restore_key)"
+    " entries_changed, warnings, restore_options, restore_key)"
     " VALUES (:job_id, :job_type, :job_status, :backup_name, :backup_type, :start_date, :end_date,"
     " :description, :error_code, :size_transferred, :backup_id, :request_id, :files, :bytes_read,"
-    " :bytes_stored, :warnings, :restore_options, :restore_key)"
+    " :bytes_stored, :entries_changed, :warnings, :restore_options, :restore_key)"
 )
 
 
@@ -136,7 +136,8 @@ class Jobs:
             "finish",
             "UPDATE jobs SET job_status = 'success', end_date = :end_date, description = :description,"
             " backup_type = :backup_type, size_transferred = :size_transferred, files = :files,"
-            " bytes_read = :bytes_read, bytes_stored = :bytes_stored, warnings = :warnings,"
+            " bytes_read = :bytes_read, bytes_stored = :bytes_stored,"
+            " entries_changed = :entries_changed, warnings = :warnings,"
             " restore_key = NULL WHERE job_id = :job_id AND job_status IN ('waiting', 'running')",
             {
                 "end_date": to_text(self._clock()),
@@ -146,6 +147,7 @@ class Jobs:
                 "files": result.files,
                 "bytes_read": result.bytes_read,
                 "bytes_stored": result.bytes_stored,
+                "entries_changed": result.entries_changed,
                 "warnings": len(result.warnings),
             },
         )
@@ -240,6 +242,7 @@ def _job_values(job: Job) -> dict[str, Value]:
         "files": job.files,
         "bytes_read": job.bytes_read,
         "bytes_stored": job.bytes_stored,
+        "entries_changed": job.entries_changed,
         "warnings": job.warnings,
     }
 
@@ -261,5 +264,6 @@ def _from_row(row: sqlite3.Row) -> Job:
         files=row["files"],
         bytes_read=row["bytes_read"],
         bytes_stored=row["bytes_stored"],
+        entries_changed=row["entries_changed"],
         warnings=row["warnings"],
     )

@@ -119,7 +119,9 @@ _ACCOUNTS_AND_CHAINS: Migration = (
     )""",
 )
 
-MIGRATIONS: tuple[Migration, ...] = (_CONFIGURATION_AND_JOBS, _ACCOUNTS_AND_CHAINS)
+_ENTRIES_CHANGED: Migration = ("ALTER TABLE jobs ADD COLUMN entries_changed INTEGER NOT NULL DEFAULT 0",)
+
+MIGRATIONS: tuple[Migration, ...] = (_CONFIGURATION_AND_JOBS, _ACCOUNTS_AND_CHAINS, _ENTRIES_CHANGED)
 """``MIGRATIONS[n]`` takes version n to version n + 1."""
 
 

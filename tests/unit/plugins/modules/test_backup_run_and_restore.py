@@ -14,10 +14,10 @@ from ansible_collections.papi.backup.tests.unit.fake_agent import run, success
 OTHER = {"job_id": 11, "job_type": "backup", "job_status": "failed", "description": "[4001] another job"}
 WAITING = {"job_id": 12, "job_type": "backup", "job_status": "waiting", "description": ""}
 RUNNING = dict(WAITING, job_status="running")
-DONE = dict(WAITING, job_status="success", description="3 files", backup_type="full")
+DONE = dict(WAITING, job_status="success", description="3 files", backup_type="full", entries_changed=3)
 CONFIG = {"config": {"backup_id": 5, "backup_name": "system"}, "full": {}, "inc": {}}
 RESTORE = {"storage_name": "vault", "backup_name": "system", "restore_date": "2026-03-01", "encryption_key": "planted-secret"}
-PLAN = {"catalog_path": "x", "files": 4, "creates": 1, "overwrites": 1, "keeps": 2, "overwritten": ["/etc/hosts"]}
+PLAN = {"catalog_path": "x", "files": 4, "creates": 1, "overwrites": 1, "repairs": 0, "keeps": 2, "overwritten": ["/etc/hosts"]}
 
 
 def queues(agent, path, *histories):
@@ -130,7 +130,26 @@ def test_a_restore_sends_what_is_given_and_waits(agent):
     assert "planted-secret" not in repr(result)
 
 
-@pytest.mark.parametrize("counts, changed", [({}, True), ({"creates": 0, "overwrites": 0}, False)])
+@pytest.mark.parametrize("entries_changed, changed", [(1, True), (0, False)])
+def test_a_restore_is_changed_when_it_changed_something(agent, entries_changed, changed):
+    queues(agent, "backup/restore", RUNNING, dict(DONE, entries_changed=entries_changed))
+    assert run(backup_restore, agent, wait_sleep=0.05, **RESTORE)["changed"] is changed
+
+
+@pytest.mark.parametrize("end", [RUNNING, dict(WAITING, job_status="failed", description="[4004] damaged")])
+def test_a_restore_that_was_not_seen_to_end_well_counts_as_changed(agent, end):
+    queues(agent, "backup/restore", end)
+    result = run(backup_restore, agent, wait_timeout=1, wait_sleep=0.1, **RESTORE)
+    assert result["failed"] is True
+    assert result["changed"] is True
+
+
+NOTHING = {"creates": 0, "overwrites": 0}
+
+
+@pytest.mark.parametrize(
+    "counts, changed", [({}, True), (NOTHING, False), (dict(NOTHING, repairs=1), True)]
+)
 def test_check_mode_of_a_restore_returns_the_plan(agent, counts, changed):
     agent.answer("storage/list", [{"storage_id": 1, "storage_name": "vault"}])
     agent.reply("backup/restore", success(dict(PLAN, **counts)), dry_run=True)

@@ -4,10 +4,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import stat
+
 from papi_backup.engine.format.entries import DIRECTORY, FILE, Entry
+from papi_backup.engine.restore.accounts import OwnerNumbers
 from papi_backup.engine.restore.choose import Chosen, check_volumes, choose
+from papi_backup.engine.restore.differences import differences
 from papi_backup.engine.restore.existing import Existing
 from papi_backup.engine.restore.fetch import SegmentSource
+from papi_backup.engine.restore.files import require_empty
+from papi_backup.engine.restore.metadata import by_descriptor
 from papi_backup.engine.restore.outcome import told
 from papi_backup.engine.restore.policy import Judge
 from papi_backup.engine.restore.preflight import check_target
@@ -15,13 +23,14 @@ from papi_backup.engine.restore.scope import Surveyor
 from papi_backup.engine.restore.select import Selector
 from papi_backup.engine.restore.tally import Causes
 from papi_backup.engine.restore.target import resolve_target
-from papi_backup.engine.restore.tree import Target
+from papi_backup.engine.restore.tree import BlockedError, Found, Target, why_it_stays
 from papi_backup.engine.storage.protocol import Storage, StorageOpener
 from papi_backup.model.errors import CorruptedBackupError
 from papi_backup.model.job import RestoreOrder, RestorePlanSummary
 
 MOST_NAMED = 1000
 """Paths named as overwritten; the count tells of all."""
+_OPEN_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def plan_restore(order: RestoreOrder, opener: StorageOpener) -> RestorePlanSummary:
@@ -56,7 +65,7 @@ def _plan(order: RestoreOrder, target: Target, selector: Selector, storage: Stor
         source.close()
     warnings = [chosen.warning] if chosen.warning else []
     warnings += [f"{name} {what}" for name, what in check.wrong.items()]
-    warnings.extend(told(causes) for causes in (lost, short) if causes)
+    warnings.extend(told(causes) for causes in (lost, short, counts.blocked) if causes)
     backup = chosen.opened.entry
     return RestorePlanSummary(
         catalog_path=backup.path,
@@ -68,6 +77,7 @@ def _plan(order: RestoreOrder, target: Target, selector: Selector, storage: Stor
         bytes=counts.bytes,
         creates=counts.creates,
         overwrites=counts.overwrites,
+        repairs=counts.repairs,
         keeps=counts.keeps,
         overwritten=tuple(counts.overwritten),
         warnings=tuple(warnings),
@@ -75,34 +85,87 @@ def _plan(order: RestoreOrder, target: Target, selector: Selector, storage: Stor
 
 
 class _Counts:
-    """Counts what would become of each entry; directories count only where they would be made."""
+    """Counts what would become of each entry.
+
+    Directories count only where they would be made or repaired.  What could not be put in its place
+    is counted by cause in ``blocked``, and nowhere else.
+    """
 
     def __init__(self, target: Target, surveyor: Surveyor, chosen: Chosen) -> None:
         self._target = target
         self._judge = Judge(target.overwrite, surveyor.index.items, chosen.opened.keys)
-        self.files = self.bytes = self.creates = self.overwrites = self.keeps = 0
+        self._owners = OwnerNumbers()
+        self._first: dict[str, os.stat_result | None] = {}
+        self.files = self.bytes = self.creates = self.overwrites = self.repairs = self.keeps = 0
         self.overwritten: list[str] = []
+        self.blocked = Causes()
 
     def add(self, entry: Entry, existing: Existing) -> None:
         """Count one entry."""
-        if self._target.is_protected(entry.path) or not entry.path:
+        if self._target.is_protected(entry.path):
             return
         if entry.type == FILE:
             self.files += 1
             self.bytes += entry.size
-        found = existing.find(entry.path)
-        if entry.type == DIRECTORY:
-            self.creates += found is None
-            return
         try:
-            verdict = self._judge.verdict(entry, found)
-        except CorruptedBackupError:
-            verdict = "create" if found is None else "replace"
-        if verdict == "create":
-            self.creates += 1
-        elif verdict == "replace":
-            self.overwrites += 1
-            if len(self.overwritten) < MOST_NAMED:
-                self.overwritten.append(self._target.told(entry.path))
-        else:
+            found = existing.find(entry.path)
+            if found is None:
+                self.creates += 1
+            elif not self._target.replaces:
+                self.keeps += entry.type != DIRECTORY
+            elif entry.type == DIRECTORY:
+                self._directory(entry, found)
+            else:
+                self._other(entry, found)
+        except BlockedError as error:
+            self.blocked.add(str(error), entry.path)
+
+    def _directory(self, entry: Entry, found: Found) -> None:
+        if not stat.S_ISDIR(found.status.st_mode):
+            reason = why_it_stays(self._target, found.place, found.name, entry.path, found.status)
+            if reason:
+                raise BlockedError(reason)
+            self._overwrites(entry)
+            return
+        with contextlib.suppress(OSError):
+            descriptor = os.open(found.name, _OPEN_DIRECTORY, dir_fd=found.place.descriptor)
+            try:
+                self.repairs += self._needs_repair(entry, descriptor)
+            finally:
+                os.close(descriptor)
+
+    def _other(self, entry: Entry, found: Found) -> None:
+        if stat.S_ISDIR(found.status.st_mode):
+            with contextlib.suppress(OSError):
+                require_empty(self._target, found, entry.path)
+        group = entry.link_group
+        if group in self._first:
+            self._link(entry, found, self._first[group])
+            return
+        right = False
+        with contextlib.suppress(CorruptedBackupError), self._judge.same(entry, found) as descriptor:
+            if descriptor is not None:
+                right = True
+                repair = self._needs_repair(entry, descriptor)
+                self.repairs += repair
+                self.keeps += not repair
+        if not right:
+            self._overwrites(entry)
+        if group:
+            self._first[group] = found.status if right else None
+
+    def _link(self, entry: Entry, found: Found, first: os.stat_result | None) -> None:
+        """Count another name of a file whose first name, if it stays as it is, is ``first``."""
+        if first is not None and os.path.samestat(found.status, first):
             self.keeps += 1
+        else:
+            self._overwrites(entry)
+
+    def _needs_repair(self, entry: Entry, descriptor: int) -> bool:
+        target = by_descriptor(descriptor)
+        return bool(differences(target, os.stat(target), entry, self._owners.of(entry.owner)))
+
+    def _overwrites(self, entry: Entry) -> None:
+        self.overwrites += 1
+        if len(self.overwritten) < MOST_NAMED:
+            self.overwritten.append(self._target.told(entry.path))

@@ -7,21 +7,25 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 
-from papi_backup.engine.restore.tree import BlockedError, Found, Place, Target, split
+from papi_backup.engine.restore.tree import BlockedError, Found, Place, Target, split, why_it_stays
 
 _OPEN_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _KEPT_OPEN = 64
+
+_Directory = Place | BlockedError | None
+"""An open directory, why there will be none, or None: there is none yet."""
 
 
 class Existing:
     """Looks entries up below a target.  Use as a context manager."""
 
     def __init__(self, target: Target) -> None:
-        self._open: OrderedDict[bytes, Place | None] = OrderedDict()
+        self._target = target
+        self._open: OrderedDict[bytes, _Directory] = OrderedDict()
         try:
             root = os.open(target.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:
-            self._root: Place | None = None
+            self._root: _Directory = None
         else:
             self._root = Place(root, fresh=False, inherits=False)
 
@@ -34,15 +38,14 @@ class Existing:
         self._open.clear()
 
     def find(self, path: bytes) -> Found | None:
-        """Return what is at an entry's place; None for nothing.
+        """Return what is at an entry's place; None for nothing, the target itself is found as ``.``.
 
-        Something that is no directory above it counts as nothing here: the entry itself does not exist.
+        Raises BlockedError where something that is no directory is above it and stays there.
         """
-        try:
-            directory, name = split(path)
-        except BlockedError:
-            return None
+        directory, name = split(path) if path else (b"", b".")
         place = self._directory(directory)
+        if isinstance(place, BlockedError):
+            raise place
         if place is None:
             return None
         try:
@@ -50,7 +53,7 @@ class Existing:
         except OSError:
             return None
 
-    def _directory(self, path: bytes) -> Place | None:
+    def _directory(self, path: bytes) -> _Directory:
         if not path:
             return self._root
         missing = []
@@ -59,24 +62,31 @@ class Existing:
             path = path.rpartition(b"/")[0]
         place = self._open[path] if path else self._root
         for step in reversed(missing):
-            place = self._open_child(place, step)
+            place = self._child(place, step)
+            self._open[step] = place
+            while len(self._open) > _KEPT_OPEN:
+                _unused, oldest = self._open.popitem(last=False)
+                _close(oldest)
         return place
 
-    def _open_child(self, parent: Place | None, path: bytes) -> Place | None:
-        place = None
-        if parent is not None:
-            try:
-                descriptor = os.open(split(path)[1], _OPEN_DIRECTORY, dir_fd=parent.descriptor)
-                place = Place(descriptor, fresh=False, inherits=False)
-            except (OSError, BlockedError):
-                place = None
-        self._open[path] = place
-        while len(self._open) > _KEPT_OPEN:
-            _unused, oldest = self._open.popitem(last=False)
-            _close(oldest)
-        return place
+    def _child(self, parent: _Directory, path: bytes) -> _Directory:
+        if not isinstance(parent, Place):
+            return parent
+        name = split(path)[1]
+        try:
+            return Place(
+                os.open(name, _OPEN_DIRECTORY, dir_fd=parent.descriptor), fresh=False, inherits=False
+            )
+        except OSError:
+            pass
+        try:
+            status = os.lstat(name, dir_fd=parent.descriptor)
+        except OSError:
+            return None
+        reason = why_it_stays(self._target, parent, name, path, status)
+        return BlockedError(reason) if reason else None
 
 
-def _close(place: Place | None) -> None:
-    if place is not None:
+def _close(place: _Directory) -> None:
+    if isinstance(place, Place):
         os.close(place.descriptor)

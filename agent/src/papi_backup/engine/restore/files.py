@@ -12,7 +12,7 @@ import stat
 
 from papi_backup.engine.format.entries import BLOCK, CHARACTER, FIFO, SYMLINK, Entry
 from papi_backup.engine.restore.metadata import MetadataWriter, by_descriptor
-from papi_backup.engine.restore.tree import BlockedError, Place, Tree, split
+from papi_backup.engine.restore.tree import BlockedError, Found, Place, Target, Tree, split
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NOT_EMPTY = frozenset((errno.ENOTEMPTY, errno.EEXIST))
@@ -113,16 +113,18 @@ class Placer:
                 os.unlink(temporary, dir_fd=place.descriptor)
             raise
 
-    def link(self, head: bytes, path: bytes) -> None:
+    def link(self, head: bytes, path: bytes) -> bool:
         """Make ``path`` another name of ``head``, which this restore put in its place.
 
-        Raises BlockedError and OSError.
+        Returns False if it was one already.  Raises BlockedError and OSError.
         """
         head_directory, head_name = split(head)
         directory, name = split(path)
         source = os.dup(self._tree.directory(head_directory).descriptor)
         try:
             place = self._tree.directory(directory)
+            if _is_same_file(source, head_name, place.descriptor, name):
+                return False
             temporary = self._temporary()
             os.link(
                 head_name,
@@ -139,16 +141,24 @@ class Placer:
             # Renaming one name of a file to another of its names does nothing, and leaves both.
             with contextlib.suppress(OSError):
                 os.unlink(temporary, dir_fd=place.descriptor)
+        return True
 
-    def fix_metadata(self, entry: Entry, descriptor: int) -> None:
-        """Bring the metadata of something open that is already right otherwise in line."""
-        self._metadata.bring_in_line(by_descriptor(descriptor), entry)
+    def fix_metadata(self, entry: Entry, descriptor: int) -> bool:
+        """Bring the metadata of something open that is already right otherwise in line.
 
-    def directory_metadata(self, entry: Entry) -> None:
-        """Set a directory's metadata, after everything below it is done.  Raises BlockedError and OSError."""
+        Returns whether anything had to be set.
+        """
+        return self._metadata.bring_in_line(by_descriptor(descriptor), entry)
+
+    def directory_metadata(self, entry: Entry) -> bool:
+        """Set a directory's metadata, after everything below it is done.
+
+        Returns whether anything had to be set.  Raises BlockedError and OSError.
+        """
         place = self._tree.directory(entry.path)
-        self._metadata.bring_in_line(by_descriptor(place.descriptor), entry)
+        changed = self._metadata.bring_in_line(by_descriptor(place.descriptor), entry)
         self._tree.forget(entry.path)
+        return changed
 
     def _rename(self, place: Place, temporary: bytes, name: bytes, path: bytes) -> None:
         """Give a finished thing its name; an empty directory there makes way.  Raises BlockedError."""
@@ -161,11 +171,34 @@ class Placer:
                 os.rmdir(name, dir_fd=at)
             except OSError as error:
                 if error.errno in _NOT_EMPTY:
-                    where = self._tree.target.told(path)
-                    raise BlockedError(f"{where} is a directory that is not empty") from None
+                    raise BlockedError(_not_empty(self._tree.target, path)) from None
                 raise
         os.rename(temporary, name, src_dir_fd=at, dst_dir_fd=at)
 
     def _temporary(self) -> bytes:
         self._number += 1
         return self._prefix + b"%x" % self._number
+
+
+def require_empty(target: Target, found: Found, path: bytes) -> None:
+    """Raise BlockedError if a directory that has to make way is not empty."""
+    descriptor = os.open(
+        found.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=found.place.descriptor
+    )
+    try:
+        if os.listdir(descriptor):
+            raise BlockedError(_not_empty(target, path))
+    finally:
+        os.close(descriptor)
+
+
+def _not_empty(target: Target, path: bytes) -> str:
+    return f"{target.told(path)} is a directory that is not empty"
+
+
+def _is_same_file(directory: int, name: bytes, other_directory: int, other_name: bytes) -> bool:
+    try:
+        found = os.lstat(other_name, dir_fd=other_directory)
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(found, os.lstat(name, dir_fd=directory))

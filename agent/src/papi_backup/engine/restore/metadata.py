@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterable
 
 from papi_backup.engine.format.entries import BLOCK, CHARACTER, DIRECTORY, FIFO, FILE, SYMLINK, Entry
 from papi_backup.engine.restore.accounts import OwnerNumbers
+from papi_backup.engine.restore.differences import attributes_of, differences, extra_of, without_set_ids
 from papi_backup.engine.restore.tally import Causes, shown
 from papi_backup.engine.restore.tree import BlockedError
 
 ACCESS_ACL = b"system.posix_acl_access"
-_OURS = (b"user.", b"trusted.", b"system.posix_acl_", b"security.capability")
-"""Attributes that are removed where a backup does not have them; a label of a security module stays."""
 FORMATS = {
     FILE: stat.S_IFREG,
     DIRECTORY: stat.S_IFDIR,
@@ -29,7 +29,6 @@ FORMATS = {
     BLOCK: stat.S_IFBLK,
 }
 """What ``stat.S_IFMT`` says of each type of entry."""
-_SETUID_SETGID = stat.S_ISUID | stat.S_ISGID
 
 
 def by_descriptor(descriptor: int) -> bytes:
@@ -46,30 +45,24 @@ class MetadataWriter:
 
     def set_new(self, descriptor: int, entry: Entry, *, inherits: bool) -> None:
         """Set everything on a file this process has just made and holds open."""
-        mode = self._set_owner(descriptor, entry)
-        if entry.xattrs or inherits:
-            self._set_xattrs(descriptor, entry, present=inherits)
-        self._set_mode(descriptor, entry, mode)
-        self._set_times(descriptor, entry)
+        self._set_all(descriptor, entry, present=inherits)
 
-    def bring_in_line(self, target: int | bytes, entry: Entry) -> None:
+    def bring_in_line(self, target: int | bytes, entry: Entry) -> bool:
         """Set what differs on a directory, or on something whose content is already right.
 
-        ``target`` is a descriptor or the path :func:`by_descriptor` gives.
+        ``target`` is a descriptor or the path :func:`by_descriptor` gives.  Returns whether anything
+        was set.
         """
-        if entry.type == SYMLINK:
-            self._set_link(target, entry)
-            return
-        status = os.stat(target)
-        mode = entry.mode
-        chowned = (status.st_uid, status.st_gid) != self._owners.of(entry.owner)
-        if chowned:
-            mode = self._set_owner(target, entry)
-        self._set_xattrs(target, entry, present=True)
-        if chowned or entry.xattrs or stat.S_IMODE(status.st_mode) != mode:
-            self._set_mode(target, entry, mode)
-        if status.st_mtime_ns != entry.mtime_ns:
-            self._set_times(target, entry)
+        wanted = differences(target, os.stat(target), entry, self._owners.of(entry.owner))
+        chowned = wanted.owner and self._set_owner(target, entry)
+        # A change of owner takes capabilities away: then all attributes are set again.
+        changed = self._set_xattrs(target, entry, wanted.extra, entry.xattrs if chowned else wanted.wrong)
+        if entry.type != SYMLINK and (chowned or changed or wanted.mode):
+            owned = chowned or not wanted.owner
+            changed |= self._set_mode(target, entry, entry.mode if owned else without_set_ids(entry.mode))
+        if wanted.times:
+            changed |= self._set_times(target, entry)
+        return chowned or changed
 
     def set_special(self, directory: int, name: bytes, entry: Entry) -> None:
         """Set everything on a symbolic link, FIFO or device this process has just made.
@@ -83,71 +76,61 @@ class MetadataWriter:
             if status.st_nlink != 1 or stat.S_IFMT(status.st_mode) != FORMATS[entry.type]:
                 raise BlockedError("something else was put in its place while it was made")
             target = by_descriptor(descriptor)
-            if entry.type == SYMLINK:
-                self._set_link(target, entry)
-                return
-            mode = self._set_owner(target, entry)
-            self._set_xattrs(target, entry, present=True)
-            self._set_mode(target, entry, mode)
-            self._set_times(target, entry)
+            self._set_all(target, entry, present=True)
         finally:
             os.close(descriptor)
 
-    def _set_link(self, target: int | bytes, entry: Entry) -> None:
-        """Set everything on a symbolic link: a path by descriptor leads to it, and no further."""
-        self._set_owner(target, entry)
-        for name, value in entry.xattrs.items():
-            try:
-                os.setxattr(target, name, value)
-            except (OSError, ValueError) as error:
-                self._refused(f"attribute {shown(name)}", entry, error)
+    def _set_all(self, target: int | bytes, entry: Entry, *, present: bool) -> None:
+        """Set everything on something new; it may have got attributes of its directory if ``present``."""
+        owned = self._set_owner(target, entry)
+        found = attributes_of(target) if present else ()
+        self._set_xattrs(target, entry, extra_of(found, entry), entry.xattrs)
+        if entry.type != SYMLINK:
+            self._set_mode(target, entry, entry.mode if owned else without_set_ids(entry.mode))
         self._set_times(target, entry)
 
-    def _set_owner(self, target: int | bytes, entry: Entry) -> int:
-        """Set the owner; return the mode to set then: no setuid bit for an owner it was not meant for."""
+    def _set_owner(self, target: int | bytes, entry: Entry) -> bool:
         uid, gid = self._owners.of(entry.owner)
         try:
             os.chown(target, uid, gid)
         except (OSError, OverflowError) as error:
-            self._refused("owner", entry, error)
-            return entry.mode & ~_SETUID_SETGID
-        return entry.mode
+            return self._refused("owner", entry, error)
+        return True
 
-    def _set_mode(self, target: int | bytes, entry: Entry, mode: int) -> None:
+    def _set_mode(self, target: int | bytes, entry: Entry, mode: int) -> bool:
         try:
             os.chmod(target, mode)
         except OSError as error:
-            self._refused("mode", entry, error)
+            return self._refused("mode", entry, error)
+        return True
 
-    def _set_times(self, target: int | bytes, entry: Entry) -> None:
+    def _set_times(self, target: int | bytes, entry: Entry) -> bool:
         try:
             os.utime(target, ns=(entry.mtime_ns, entry.mtime_ns))
         except (OSError, OverflowError) as error:
-            self._refused("time", entry, error)
+            return self._refused("time", entry, error)
+        return True
 
-    def _set_xattrs(self, target: int | bytes, entry: Entry, *, present: bool) -> None:
-        """Set the attributes of the backup and, where others may be present, remove those."""
-        found = _attributes_of(target) if present else ()
-        for name in found:
-            if name not in entry.xattrs and name.startswith(_OURS):
-                try:
-                    os.removexattr(target, name)
-                except OSError as error:
-                    self._refused(f"attribute {shown(name)}", entry, error)
-        for name, value in entry.xattrs.items():
+    def _set_xattrs(
+        self, target: int | bytes, entry: Entry, extra: Iterable[bytes], wrong: Iterable[bytes]
+    ) -> bool:
+        changed = False
+        for name in extra:
             try:
-                if name not in found or os.getxattr(target, name) != value:
-                    os.setxattr(target, name, value)
+                os.removexattr(target, name)
+                changed = True
+            except OSError as error:
+                self._refused(f"attribute {shown(name)}", entry, error)
+        for name in wrong:
+            try:
+                os.setxattr(target, name, entry.xattrs[name])
+                changed = True
             except (OSError, ValueError) as error:
                 self._refused(f"attribute {shown(name)}", entry, error)
+        return changed
 
-    def _refused(self, what: str, entry: Entry, error: Exception) -> None:
+    def _refused(self, what: str, entry: Entry, error: Exception) -> bool:
+        """Count what could not be set; always False."""
         reason = error.strerror if isinstance(error, OSError) else str(error)
         self._warnings.add(f"{what} not set ({reason})", entry.path)
-
-
-def _attributes_of(target: int | bytes) -> tuple[bytes, ...]:
-    try:
-        return tuple(map(os.fsencode, os.listxattr(target)))
-    except OSError:
-        return ()  # no attributes on this file system
+        return False

@@ -68,6 +68,7 @@ def result_of(
         files=tally.files,
         bytes_read=tally.bytes,
         bytes_stored=0,
+        entries_changed=tally.changed,
         warnings=tuple(warnings),
         backup_date=chosen.opened.entry.date,
         catalog_path=chosen.opened.entry.path,

@@ -8,7 +8,6 @@ import contextlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from typing import Literal
 
 from papi_backup.engine.crypto import ChainKeys
 from papi_backup.engine.format.entries import FIFO, FILE, SYMLINK, Entry
@@ -17,9 +16,6 @@ from papi_backup.engine.restore.compare import same_content
 from papi_backup.engine.restore.metadata import FORMATS
 from papi_backup.engine.restore.tree import Found
 from papi_backup.model.job import Overwrite
-
-Verdict = Literal["create", "replace", "same", "keep"]
-"""``same``: what is there is already right but for its metadata; ``keep``: it is left alone."""
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _STAND_FOR = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -34,18 +30,6 @@ class Judge:
         self._overwrite = overwrite
         self._items_of = items_of
         self._keys = keys
-
-    def verdict(self, entry: Entry, found: Found | None) -> Verdict:
-        """Return what a restore does with an entry that is no directory; ``found`` is at its place now.
-
-        Raises CorruptedBackupError when the entry's list of content cannot be read.
-        """
-        if found is None:
-            return "create"
-        if self._overwrite in ("never", "fail"):
-            return "keep"
-        with self.same(entry, found) as descriptor:
-            return "replace" if descriptor is None else "same"
 
     @contextlib.contextmanager
     def same(self, entry: Entry, found: Found | None) -> Iterator[int | None]:

@@ -8,7 +8,7 @@ from papi_backup.engine.restore.existing import Existing
 from papi_backup.engine.restore.scope import Scope, Surveyor
 from papi_backup.engine.restore.tally import Causes
 from papi_backup.engine.restore.target import free_bytes, is_empty
-from papi_backup.engine.restore.tree import Target
+from papi_backup.engine.restore.tree import BlockedError, Target
 from papi_backup.model.errors import InvalidParameterError
 
 
@@ -38,7 +38,7 @@ def _check_conflicts(target: Target, scope: Scope, surveyor: Surveyor) -> None:
     conflicts = Causes()
     with Existing(target) as existing:
         for entry in surveyor.selected(scope.leaves):
-            if entry.path and existing.find(entry.path) is not None:
+            if entry.path and _is_taken(existing, entry.path):
                 conflicts.add("there", entry.path)
     if conflicts:
         raise InvalidParameterError(
@@ -46,3 +46,10 @@ def _check_conflicts(target: Target, scope: Scope, surveyor: Surveyor) -> None:
             f"below {target.told(b'')}. Nothing was written.",
             "overwrite",
         )
+
+
+def _is_taken(existing: Existing, path: bytes) -> bool:
+    try:
+        return existing.find(path) is not None
+    except BlockedError:
+        return True

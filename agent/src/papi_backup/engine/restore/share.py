@@ -45,10 +45,12 @@ class PendingDirectory:
     """A directory whose metadata must wait until everything is written.
 
     ``only_if_made``: it is above what was asked for, and keeps its metadata if it was there before.
+    ``made``: this restore has just made it.
     """
 
     entry: Entry
     only_if_made: bool
+    made: bool
 
 
 @dataclass(frozen=True, slots=True)

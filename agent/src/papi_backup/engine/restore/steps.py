@@ -23,6 +23,7 @@ from papi_backup.engine.restore.links import Links
 from papi_backup.engine.restore.policy import Judge
 from papi_backup.engine.restore.select import Selector
 from papi_backup.engine.restore.share import LARGE_FILE, PendingDirectory, Share, ShareResult, WorkPlan
+from papi_backup.engine.restore.tally import Tally
 from papi_backup.engine.restore.tree import BlockedError, Found, Tree
 from papi_backup.model.errors import CorruptedBackupError
 
@@ -157,13 +158,13 @@ class ShareReader:
 
     def _directory(self, entry: Entry, selected: bool, result: ShareResult) -> None:
         """Make a directory that was asked for; one above is made when something below it is."""
-        only_if_made = True
+        only_if_made, fresh = True, False
         prefix = entry.path + b"/" if entry.path else b""
         if selected and ANCESTOR not in entry.flags:
             fresh = bool(entry.path) and self._tree.make_directory(entry.path)
             only_if_made = not fresh and not self._plan.target.replaces
             result.tally.others += 1
-        self._stack.append(_OpenDirectory(prefix, PendingDirectory(entry, only_if_made)))
+        self._stack.append(_OpenDirectory(prefix, PendingDirectory(entry, only_if_made, fresh)))
 
     def _is_needed(self, entry: Entry, leaf: Leaf, row: int, result: ShareResult) -> bool:
         """Settle an entry that needs no content; return whether its content must be written."""
@@ -178,7 +179,7 @@ class ShareReader:
             self._mark_busy()
             return False
         try:
-            if self._is_kept(entry, found):
+            if self._is_kept(entry, found, tally):
                 tally.kept += 1
                 self._links.done(entry)
                 return False
@@ -188,6 +189,7 @@ class ShareReader:
                 self._links.failed(entry, result)
                 return False
             tally.others += 1
+            tally.changed += 1
             self._links.done(entry)
         except CorruptedBackupError as error:
             self._links.failed(entry, result, error.message)
@@ -197,12 +199,12 @@ class ShareReader:
             raise
         return False
 
-    def _is_kept(self, entry: Entry, found: Found | None) -> bool:
+    def _is_kept(self, entry: Entry, found: Found | None, tally: Tally) -> bool:
         """Bring the metadata of what is already right in line; return False if nothing is."""
         with self._judge.same(entry, found) as descriptor:
             if descriptor is None:
                 return False
-            self._placer.fix_metadata(entry, descriptor)
+            tally.changed += self._placer.fix_metadata(entry, descriptor)
             return True
 
     def _special(self, entry: Entry, result: ShareResult) -> bool:

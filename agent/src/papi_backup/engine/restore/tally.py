@@ -77,6 +77,8 @@ class Tally:
     files: int = 0
     others: int = 0
     kept: int = 0
+    changed: int = 0
+    """Entries made, replaced, linked, or given other metadata."""
     bytes: int = 0
     transferred: int = 0
     lost: Causes = field(default_factory=Causes)
@@ -92,6 +94,7 @@ class Tally:
         self.files += other.files
         self.others += other.others
         self.kept += other.kept
+        self.changed += other.changed
         self.bytes += other.bytes
         self.transferred += other.transferred
         self.lost.merge(other.lost)

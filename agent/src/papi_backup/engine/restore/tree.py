@@ -87,6 +87,21 @@ def split(path: bytes) -> tuple[bytes, bytes]:
     return directory, name
 
 
+def why_it_stays(target: Target, parent: Place, name: bytes, path: bytes, status: os.stat_result) -> str:
+    """Return why what is no directory may not make way for one; "" if it may."""
+    what = target.told(path)
+    if not target.replaces:
+        return f"{what} is no directory and overwrite={target.overwrite} keeps it"
+    if target.in_place and stat.S_ISLNK(status.st_mode):
+        with contextlib.suppress(OSError):
+            if stat.S_ISDIR(os.stat(name, dir_fd=parent.descriptor).st_mode):
+                return (
+                    f"{what} is a symbolic link to a directory where a directory belongs: "
+                    "it is neither followed nor replaced"
+                )
+    return ""
+
+
 class Tree:
     """Opens and makes directories below the target.  One instance serves one process."""
 
@@ -198,16 +213,9 @@ class Tree:
 
     def _clear_the_way(self, parent: Place, name: bytes, path: bytes, status: os.stat_result) -> None:
         """Remove what is no directory where one belongs.  Raises BlockedError if it must stay."""
-        what = self.target.told(path)
-        if not self.target.replaces:
-            raise BlockedError(f"{what} is no directory and overwrite={self.target.overwrite} keeps it")
-        if self.target.in_place and stat.S_ISLNK(status.st_mode):
-            with contextlib.suppress(OSError):
-                if stat.S_ISDIR(os.stat(name, dir_fd=parent.descriptor).st_mode):
-                    raise BlockedError(
-                        f"{what} is a symbolic link to a directory where a directory belongs: "
-                        "it is neither followed nor replaced"
-                    )
+        reason = why_it_stays(self.target, parent, name, path, status)
+        if reason:
+            raise BlockedError(reason)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=parent.descriptor)
 

@@ -86,8 +86,11 @@ class Worker:
     def link(self, first: bytes, path: bytes, result: ShareResult) -> None:
         """Make ``path`` another name of ``first``."""
         try:
-            self._placer.link(first, path)
-            result.tally.files += 1
+            if self._placer.link(first, path):
+                result.tally.files += 1
+                result.tally.changed += 1
+            else:
+                result.tally.kept += 1
         except (BlockedError, OSError) as error:
             self._refused(result, path, error)
 
@@ -153,6 +156,7 @@ class Worker:
             self._file = None
             self._links.done(entry)
             result.tally.files += 1
+            result.tally.changed += 1
 
     def _append(self, file: NewFile, item: Item) -> None:
         self._ends_in_hole = item.segment is None
@@ -177,10 +181,12 @@ class Worker:
 
     def _directory(self, directory: PendingDirectory, result: ShareResult) -> None:
         entry = directory.entry
-        if directory.only_if_made and entry.path not in self._tree.made:
+        made = entry.path in self._tree.made
+        if directory.only_if_made and not made:
             return
         try:
-            self._placer.directory_metadata(entry)
+            if self._placer.directory_metadata(entry) or made or directory.made:
+                result.tally.changed += 1
         except (BlockedError, OSError) as error:
             self._refused(result, entry.path, error)
 
