@@ -4,7 +4,7 @@
 # Each target needs nothing done before it: scripts/setup, which each begins with, provides the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean test quick lint build fresh setup clean
+.PHONY: help demo demo-clean test quick lint docs build fresh setup clean
 
 help: ## tell what there is (this list)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ quick: ## the inner loop: lint, types and the fast tests, in less than a minute
 
 lint: ## ruff, mypy, yamllint, shellcheck
 	@scripts/test lint
+
+docs: ## docs/openapi.json and docs/api.md, made again from the endpoint table
+	@scripts/docs
 
 build: ## the collection's tarball and the agent's wheel, into build/
 	@scripts/build

@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 from xml.etree import ElementTree
 
+from declared_answers import endpoint_of, undeclared
 from fake_backends import World, create_world
 
 from papi_backup.api.request import Limits
@@ -39,9 +40,13 @@ class Reply:
         return self.headers.get_content_type()
 
     @property
+    def is_json(self) -> bool:
+        return self.media_type == "application/json"
+
+    @property
     def envelope(self) -> dict[str, object]:
         """The JSON envelope."""
-        assert self.media_type == "application/json", self.body
+        assert self.is_json, self.body
         envelope = json.loads(self.body)
         assert isinstance(envelope, dict)
         return envelope
@@ -127,6 +132,7 @@ class RunningApi:
         answer = connection.getresponse()
         reply = Reply(answer.status, answer.headers, answer.read())
         connection.close()
+        check_declared(method, target, reply)
         return reply
 
     def call(
@@ -153,6 +159,13 @@ class RunningApi:
         reply = self.call("POST", "/papi/login", {"username": name, "password": "secret"}, via="port")
         assert reply.data == "true"
         return reply.cookie
+
+
+def check_declared(method: str, target: str, reply: Reply) -> None:
+    """Whatever a test is about: an answer that the endpoint table does not declare fails it."""
+    endpoint = endpoint_of(target)
+    if endpoint is not None and method != "HEAD" and reply.status == 200 and reply.is_json:
+        assert undeclared(endpoint, reply.envelope) == [], (method, target, reply.body)
 
 
 @contextmanager

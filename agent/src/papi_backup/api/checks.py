@@ -27,7 +27,7 @@ class UnfitError(Exception):
 
 
 def name(text: str) -> str:
-    """A name that also names things on a storage: at most 200 bytes when escaped (design section 4)."""
+    """A name of at most 200 bytes when escaped: it also names things on a storage (design section 4)."""
     no_control(text)
     if text:
         try:

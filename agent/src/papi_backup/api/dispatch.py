@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from papi_backup.api.call import AgentInfo, Answer, Call
+from papi_backup.api.endpoint import Endpoint
 from papi_backup.api.envelope import DEFAULT_FORMAT, FORMATS, encode, failure, success
 from papi_backup.api.gate import Admission, Gate, session_cookie
 from papi_backup.api.parameters import read_arguments
 from papi_backup.api.raw_parameters import raw_parameters
 from papi_backup.api.request import Request
-from papi_backup.api.table import Endpoint
 from papi_backup.model.account import Identity
 from papi_backup.model.errors import (
     AuthenticationError,
@@ -67,7 +67,8 @@ class Dispatcher:
             return Target(endpoint, DEFAULT_FORMAT)
         for extension in FORMATS:
             if path.endswith(f".{extension}"):
-                return Target(self._endpoints.get(path.removesuffix(f".{extension}")), extension)
+                endpoint = self._endpoints.get(path.removesuffix(f".{extension}"))
+                return Target(None if endpoint and endpoint.bare else endpoint, extension)
         return Target(None, DEFAULT_FORMAT)
 
     def answer(self, target: Target, request: Request) -> Reply:
@@ -85,7 +86,9 @@ class Dispatcher:
         try:
             answer = self._handle(endpoint, request, course)
             course.outcome = "success"
-            return _reply(target, 200, success(answer.data, answer.beside), course.headers)
+            bare = answer.data if endpoint.bare and isinstance(answer.data, dict) else None
+            whole = bare or success(answer.data, answer.beside)
+            return _reply(target, 200, whole, course.headers)
         except PapiError as error:
             course.outcome = f"{error.code} {error.name}"
             return error_reply(target, error, 200, course.headers)
@@ -151,7 +154,7 @@ def error_reply(
     return _reply(target, status, failure(error), headers or {})
 
 
-def _reply(target: Target, status: int, envelope: dict[str, object], headers: Mapping[str, str]) -> Reply:
+def _reply(target: Target, status: int, envelope: Mapping[str, object], headers: Mapping[str, str]) -> Reply:
     body = encode(envelope, target.answer_format)
     return Reply(status, FORMATS[target.answer_format], body, headers)
 

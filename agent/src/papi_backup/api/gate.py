@@ -19,11 +19,11 @@ _NAME = Text(maximum=256, undecodable=True)
 _PASSWORD = SecretText(maximum=1024, may_be_blank=True, undecodable=True)
 
 CREDENTIALS = (
-    Parameter("username", _NAME),
-    Parameter("password", _PASSWORD),
-    Parameter("api_key", _NAME),
-    Parameter("key", _NAME),
-    Parameter("api_token", _PASSWORD),
+    Parameter("username", _NAME, meaning="Name of the account."),
+    Parameter("password", _PASSWORD, meaning="Password of the account."),
+    Parameter("api_key", _NAME, meaning="The same as `username`, for licence-style logins."),
+    Parameter("key", _NAME, meaning="The same as `username`, for licence-style logins."),
+    Parameter("api_token", _PASSWORD, meaning="The same as `password`, for licence-style logins."),
 )
 """Every method takes them: an account and its password, also under the names of licence-style logins."""
 

@@ -24,7 +24,7 @@ Check = Callable[[str], str]
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off")
-_MAXIMUM_ITEMS = 10_000
+MAXIMUM_ITEMS = 10_000
 
 
 class Kind(Protocol):
@@ -231,6 +231,6 @@ def _items(value: object, fits: Callable[[object], bool]) -> list[object]:
 
 
 def _bounded(items: tuple[T, ...]) -> tuple[T, ...]:
-    if len(items) > _MAXIMUM_ITEMS:
-        raise UnfitError(f"it has more than {_MAXIMUM_ITEMS} items")
+    if len(items) > MAXIMUM_ITEMS:
+        raise UnfitError(f"it has more than {MAXIMUM_ITEMS} items")
     return items

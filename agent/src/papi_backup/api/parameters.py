@@ -34,6 +34,7 @@ class Parameter:
     default: object = None
     keeps_blank: bool = False
     extension: bool = False
+    meaning: str = ""
 
     def read(self, values: list[object]) -> object:
         """Return the checked value; raises :class:`InvalidParameterError` that names the parameter."""
