@@ -4,14 +4,12 @@
 
 from __future__ import annotations
 
-from xml.etree import ElementTree
-
 import pytest
 from method_examples import EXAMPLES, Example
 from running_api import Reply, RunningApi
+from xml_agreement import agrees
 
 from papi_backup.api.table import METHODS
-from papi_backup.api.xml_encoding import decode_name, decode_text
 
 CHANGES = [example for example in EXAMPLES if example.changes]
 READS = [example for example in EXAMPLES if not example.changes]
@@ -19,26 +17,6 @@ READS = [example for example in EXAMPLES if not example.changes]
 
 def named(value: object) -> str:
     return value.method if isinstance(value, Example) else ascii(value)[:30]
-
-
-def agrees(element: ElementTree.Element, value: object) -> bool:
-    """Whether an XML element holds what JSON says."""
-    if element.attrib:
-        return False
-    if isinstance(value, dict):
-        children = [(decode_name(child.tag), child) for child in element]
-        return [name for name, unused in children] == list(value) and all(
-            agrees(child, value[name]) for name, child in children
-        )
-    if isinstance(value, list):
-        children_of_list = list(element)
-        return len(children_of_list) == len(value) and all(
-            child.tag == "element" and agrees(child, item)
-            for child, item in zip(children_of_list, value, strict=True)
-        )
-    text = decode_text(element.text or "")
-    expected = str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
-    return not list(element) and text == expected
 
 
 def test_the_table_has_exactly_the_methods_of_the_spec() -> None:

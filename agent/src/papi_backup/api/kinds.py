@@ -64,8 +64,11 @@ class Text:
     undecodable: bool = False
 
     def parse(self, values: Sequence[object]) -> str:
-        """Return the text as its check tidied it."""
-        return self.parse_one(single(values))
+        """Return the text as its check tidied it; a blank one, which only "none" can mean, as ""."""
+        value = single(values)
+        if self.check and isinstance(value, str) and not value.strip():
+            return ""
+        return self.parse_one(value)
 
     def parse_one(self, value: object) -> str:
         """Like :meth:`parse`, for one value."""
