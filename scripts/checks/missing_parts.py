@@ -10,6 +10,7 @@ is set.
 from __future__ import annotations
 
 import fcntl
+import importlib.util
 import inspect
 import os
 import shutil
@@ -43,11 +44,13 @@ _SSH_WORDS = ("ssh", "sftp")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect what wants an sshd where there is none, and what wants root without it."""
+    """Deselect what wants an sshd or a fuzzer where there is none, and what wants root without it."""
     search = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin"
     if not (shutil.which("sshd", path=search) and shutil.which("ssh-keygen", path=search)):
         reason = "over SSH, because sshd is missing (apt-get install openssh-server)"
         _leave_out(config, items, _wants_sshd, reason)
+    if importlib.util.find_spec("atheris") is None:
+        _leave_out(config, items, _wants_fuzzer, "that fuzz, because atheris has no wheel for this platform")
     if os.geteuid() != 0:
         _leave_out(config, items, _wants_root, "that mount, change owners or make devices, without root")
 
@@ -60,6 +63,10 @@ def _leave_out(
         items[:] = [item for item in items if item not in set(left_out)]
         config.hook.pytest_deselected(items=left_out)
         _note(f"{len(left_out)} tests {reason}")
+
+
+def _wants_fuzzer(item: pytest.Item) -> bool:
+    return "atheris" in getattr(item, "fixturenames", ())
 
 
 def _wants_root(item: pytest.Item) -> bool:

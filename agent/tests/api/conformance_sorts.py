@@ -33,7 +33,7 @@ class Sort:
 
 
 _NO_TEXT: tuple[object, ...] = (["a"], {"a": "b"}, True, 1.5)
-_NO_NUMBER: tuple[object, ...] = ("one", "1.5", "1,2", True, [1, 2], {})
+_NO_NUMBER: tuple[object, ...] = ("one", "\x1f1", "1.5", "1,2", True, [1, 2], {})
 
 NAME = Sort("a", "b", _NO_TEXT, ("x" * 201, "ä" * 34, "tab\tbed", "nul\0led"))
 LISTED = Sort("vault", "bucket", _NO_TEXT, NAME.out_of_bounds)

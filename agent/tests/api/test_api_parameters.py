@@ -126,6 +126,8 @@ def test_values_are_taken_in_each_form(kind: Kind, values: Sequence[object], exp
         (Integer(1, 9), ["5", "6"]),
         (Integer(1, 9), [True]),
         (Integer(1, 9), [5.0]),
+        (Integer(1, 9), ["\x1f5"]),
+        (Integer(1, 9), ["5\xa0"]),
         (Integer(1, 9), ["\N{ARABIC-INDIC DIGIT FIVE}"]),
         (Integer(1, 9), [[5]]),
         (Integer(1, 9), ["1" * 40]),

@@ -22,6 +22,9 @@ from papi_backup.model.secret import MASK, Secret
 T = TypeVar("T")
 Check = Callable[[str], str]
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
+_BLANKS = " \t\r\n"
+"""Not all that strip() takes: its control characters are no more part of a number than letters are."""
+
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off")
 MAXIMUM_ITEMS = 10_000
@@ -118,8 +121,8 @@ class Integer:
         number: int | None = None
         if isinstance(value, int) and not isinstance(value, bool):
             number = value
-        elif isinstance(value, str) and _INTEGER.fullmatch(value.strip()):
-            number = int(value)
+        elif isinstance(value, str) and _INTEGER.fullmatch(bare := value.strip(_BLANKS)):
+            number = int(bare)
         if number is None or not self.low <= number <= self.high:
             raise UnfitError(f"{_shown(value)} is not an integer from {self.low} to {self.high}")
         return number
