@@ -26,7 +26,7 @@ from papi_backup.model.account import Identity
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = 16
+EXAMPLES = 12
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",
