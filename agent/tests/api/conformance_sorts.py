@@ -147,7 +147,7 @@ PARAMETERS: dict[str, dict[str, Sort]] = {
     "add_backup_config": _CONFIG | _DRY,
     "update_backup_config": {"backup_id": ID} | _CONFIG | _DRY,
     "list_backup_config": {"timezone": ZONE},
-    "get_backup_config": {"backup_name": NAME},
+    "get_backup_config": {"backup_name": NAME, "timezone": ZONE},
     "delete_backup_config": {"backup_id": ID} | _DRY,
     "test_backup_config": {"backup_id": ID},
     "list_ssh_ids": {},

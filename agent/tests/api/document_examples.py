@@ -61,7 +61,7 @@ REQUESTS: dict[str, tuple[dict[str, object], ...]] = {
     ),
     "update_backup_config": ({"backup_id": 2, "backup_name": "web", "storage_id": 2} | _SCHEDULES,),
     "list_backup_config": ({"timezone": "Europe/Rome"},),
-    "get_backup_config": ({"backup_name": "web"},),
+    "get_backup_config": ({"backup_name": "web", "timezone": "Asia/Kolkata"},),
     "delete_backup_config": ({"backup_id": 2},),
     "test_backup_config": ({"backup_id": 1},),
     "list_ssh_ids": ({},),

@@ -230,7 +230,7 @@ EXAMPLES = (
         READ,
         {"backup_name": "system"},
         ("backup_name",),
-        {"backup_name": NAMES},
+        {"backup_name": NAMES, "timezone": ZONES},
         {"backup_name": "nothing"},
     ),
     Example(

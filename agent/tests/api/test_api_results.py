@@ -19,6 +19,9 @@ from papi_backup.model.schedule import BackupConfig
 from papi_backup.model.secret import Secret
 
 NO_JOB = {"job_status": "", "description": "", "start_date": "", "end_date": ""}
+FULL_RUNS = ["2027-01-01 03:37:00", "2027-01-15 03:37:00", "2028-01-01 03:37:00"]
+"""Every other of the months 1 and 7, on days 1 and 15, at 3; host.example's minute is 37."""
+INC_RUNS = ["2026-03-02 02:37:00", "2026-03-03 02:37:00", "2026-03-04 02:37:00"]
 
 
 def rows(data: object) -> list[dict[str, object]]:
@@ -94,6 +97,7 @@ def test_a_configuration_is_told_as_the_spec_names_it(unchanged_api: RunningApi)
             "time_run": "3",
             "backup_type": "full",
             "template": "",
+            "next_runs": FULL_RUNS,
         },
         "inc": {
             "period": "daily",
@@ -103,22 +107,27 @@ def test_a_configuration_is_told_as_the_spec_names_it(unchanged_api: RunningApi)
             "time_run": "2",
             "backup_type": "inc",
             "template": "",
+            "next_runs": INC_RUNS,
         },
     }
 
 
 def test_configurations_are_listed_with_their_last_jobs(api: RunningApi) -> None:
     (status,) = rows(api.get("backup-config/list").data)
-    assert (status["full"], status["inc"]) == (NO_JOB, NO_JOB)
+    assert status["full"] == NO_JOB | {"next_runs": FULL_RUNS}
+    assert status["inc"] == NO_JOB | {"next_runs": INC_RUNS}
     api.post("backup/run", backup_name="system", backup_type="inc")
     api.world.store.jobs.finish(1, JobResult("3 files", "inc", 1, 3, 4, 5))
     (status,) = rows(api.get("backup-config/list", timezone="Asia/Kolkata").data)
-    assert status["full"] == NO_JOB
+    assert status["full"] == NO_JOB | {
+        "next_runs": ["2027-01-01 08:07:00", "2027-01-15 08:07:00", "2028-01-01 08:07:00"]
+    }
     assert status["inc"] == {
         "job_status": "success",
         "description": "3 files",
         "start_date": "2026-03-01 17:30:00",
         "end_date": "2026-03-01 17:30:00",
+        "next_runs": ["2026-03-02 07:07:00", "2026-03-03 07:07:00", "2026-03-04 07:07:00"],
     }
     assert (status["backup_name"], status["storage_name"]) == ("system", "vault")
 

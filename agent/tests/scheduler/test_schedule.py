@@ -202,11 +202,11 @@ def test_a_frequency_beyond_all_years_never_runs_and_is_told_at_once() -> None:
 
 def test_the_minutes_of_a_fleet_are_stable_and_spread_over_the_hour() -> None:
     hosts = [f"host{number}.example" for number in range(1000)]
-    minutes = Counter(minute_of(host, "etc") for host in hosts)
-    assert minutes == Counter(minute_of(host, "etc") for host in hosts)
+    minutes = Counter(minute_of(host) for host in hosts)
+    assert minutes == Counter(minute_of(host) for host in hosts)
     assert set(minutes) == set(range(60))
     assert max(minutes.values()) < 45
-    assert minute_of("web1.example", "etc") == 42
+    assert minute_of("web1.example") == 5
 
 
 def test_a_missed_run_is_the_first_in_the_time_that_was_missed() -> None:

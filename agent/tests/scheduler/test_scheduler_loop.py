@@ -74,9 +74,9 @@ def test_a_backup_is_queued_once_each_time_it_is_due(host: Host) -> None:
     assert host.tick(timedelta(seconds=10)) == []
 
 
-def test_it_is_due_at_the_minute_of_this_host_and_backup(host: Host) -> None:
+def test_it_is_due_at_the_minute_of_this_host(host: Host) -> None:
     host.config(inc=HOURLY)
-    host.now = START.replace(minute=0, hour=9) + timedelta(minutes=minute_of("host.example", "etc"))
+    host.now = START.replace(minute=0, hour=9) + timedelta(minutes=minute_of("host.example"))
     host.tick()
     assert host.tick(HOUR - timedelta(seconds=1)) == []
     assert host.tick(timedelta(seconds=1)) == ["inc"]
@@ -91,7 +91,7 @@ def test_a_new_configuration_owes_nothing_for_the_past(host: Host) -> None:
 
 
 def test_a_run_between_the_making_of_a_configuration_and_the_next_look_is_not_lost(host: Host) -> None:
-    host.now = START.replace(minute=minute_of("host.example", "etc")) - timedelta(milliseconds=5)
+    host.now = START.replace(minute=minute_of("host.example")) - timedelta(milliseconds=5)
     host.tick()
     host.config(inc=HOURLY)
     assert host.tick(timedelta(milliseconds=10)) == []

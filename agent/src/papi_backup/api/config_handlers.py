@@ -34,14 +34,15 @@ def delete_backup_config(call: Call) -> Answer:
 
 
 def list_backup_config(call: Call) -> Answer:
-    """All configurations with their last jobs."""
+    """All configurations with their last jobs and their next runs."""
     return Answer([config_status(status, call.show, call.zone) for status in call.services.configs.list()])
 
 
 def get_backup_config(call: Call) -> Answer:
     """One configuration with its schedules."""
-    entry = call.services.configs.get(call.arguments.text("backup_name"))
-    return Answer(config_description(entry, call.show))
+    configs = call.services.configs
+    entry = configs.get(call.arguments.text("backup_name"))
+    return Answer(config_description(entry, configs.next_runs(entry.config), call.show, call.zone))
 
 
 def check_backup_config(call: Call) -> Answer:

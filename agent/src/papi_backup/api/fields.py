@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from papi_backup.api import checks
 from papi_backup.api.kinds import (
     IDENTIFIER,
@@ -46,6 +48,8 @@ REQUEST_ID = Parameter(
     meaning="Your own name for this call: repeated, the call returns the same job.",
 )
 TIMEZONE = Parameter("timezone", Zone(), meaning="Zone of all dates without offset; default: the agent's.")
+RUNS_TIMEZONE = replace(TIMEZONE, extension=True, meaning="Zone of the next runs; default: the agent's.")
+"""For a method that tells no other date: the spec gives it no zone."""
 STORAGE_ID = Parameter("storage_id", IDENTIFIER, required=True, meaning="Identifier of the storage.")
 STORAGE_NAME = Parameter("storage_name", _NAME, required=True, meaning="Name of the storage.")
 ANY_STORAGE_NAME = Parameter("storage_name", _NAME, default="", meaning="Name of a storage; default: all.")

@@ -137,7 +137,7 @@ SCHEDULE = record(
     Field("template", TEXT, "Deprecated by the spec."),
 )
 LAST_BACKUP = record(
-    "The last job of one type of backup; all empty when there was none.",
+    "The last job of one type of backup; all of it empty when there was none.",
     Field("job_status", TextShape(("", "waiting", "running", "success", "failed")), "Status of the job."),
     Field("description", TEXT, "What became of the job; empty until it ends."),
     Field("start_date", DATE, "When the job was added."),
@@ -153,20 +153,31 @@ GENERAL_CONFIG = record(
     Field("paths", TEXTS, "What is backed up; empty: what agent.toml says.", extension=True),
     Field("excludes", TEXTS, "Patterns of what is left out.", extension=True),
 )
+NEXT_RUNS = Field(
+    "next_runs",
+    ListShape(DATE),
+    "When the next ones run, three at most; a full takes the place of an incremental.",
+    extension=True,
+)
+LAST_AND_NEXT = record(LAST_BACKUP.meaning, LAST_BACKUP.fields, NEXT_RUNS)
 CONFIG_STATUSES = ListShape(
     record(
-        "A backup configuration with its last jobs.",
+        "A backup configuration with its last jobs and its next runs.",
         GENERAL_CONFIG.fields,
-        Field("full", LAST_BACKUP, "The last full backup."),
-        Field("inc", LAST_BACKUP, "The last incremental backup."),
+        Field("full", LAST_AND_NEXT, "The last full backup, and the next ones."),
+        Field("inc", LAST_AND_NEXT, "The last incremental backup, and the next ones."),
     )
 )
 _SCHEDULES = (
     Field("full", SCHEDULE, "When full backups run."),
     Field("inc", SCHEDULE, "When incremental backups run."),
 )
+SCHEDULE_AND_NEXT = record(SCHEDULE.meaning, SCHEDULE.fields, NEXT_RUNS)
 CONFIG_DESCRIPTION = record(
-    "A backup configuration.", Field("config", GENERAL_CONFIG, "The general part."), _SCHEDULES
+    "A backup configuration.",
+    Field("config", GENERAL_CONFIG, "The general part."),
+    Field("full", SCHEDULE_AND_NEXT, "When full backups run."),
+    Field("inc", SCHEDULE_AND_NEXT, "When incremental backups run."),
 )
 FLAT_CONFIG = record("A backup configuration with its schedules.", GENERAL_CONFIG.fields, _SCHEDULES)
 

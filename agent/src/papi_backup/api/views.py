@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -16,6 +16,7 @@ from papi_backup.model.job import Job, RestorePlanSummary
 from papi_backup.model.schedule import BackupType, Schedule
 from papi_backup.model.secret import MASK, NO_SECRET, Secret
 from papi_backup.model.storage import SshId, SshStorage
+from papi_backup.scheduler.upcoming import NextRuns
 from papi_backup.services.change import Change
 from papi_backup.services.configs import ConfigEntry, ConfigStatus
 from papi_backup.services.storages import StorageEntry
@@ -141,21 +142,26 @@ def config_view(entry: ConfigEntry) -> View:
     return replace(general, fields=general.fields | schedules)
 
 
-def config_description(entry: ConfigEntry, show: Show) -> Fields:
+def config_description(entry: ConfigEntry, upcoming: NextRuns, show: Show, zone: ZoneInfo) -> Fields:
     """A configuration (get_backup_config)."""
     return {
         "config": _general_view(entry).shown(show),
-        "full": schedule_view(entry.config.full, "full"),
-        "inc": schedule_view(entry.config.inc, "inc"),
+        "full": schedule_view(entry.config.full, "full") | _next_runs_view(upcoming.full, zone),
+        "inc": schedule_view(entry.config.inc, "inc") | _next_runs_view(upcoming.inc, zone),
     }
 
 
 def config_status(status: ConfigStatus, show: Show, zone: ZoneInfo) -> Fields:
-    """A configuration with its last jobs (list_backup_config)."""
+    """A configuration with its last jobs and its next runs (list_backup_config)."""
     return _general_view(status.entry).shown(show) | {
-        "full": _last_job_view(status.full, zone),
-        "inc": _last_job_view(status.inc, zone),
+        "full": _last_job_view(status.full, zone) | _next_runs_view(status.next_runs.full, zone),
+        "inc": _last_job_view(status.inc, zone) | _next_runs_view(status.next_runs.inc, zone),
     }
+
+
+def _next_runs_view(runs: Sequence[datetime], zone: ZoneInfo) -> Fields:
+    """An extension; not part of what dry runs compare, because it changes by itself."""
+    return {"next_runs": [format_date(run, zone) for run in runs]}
 
 
 def schedule_view(schedule: Schedule, kind: BackupType) -> Fields:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The thread that queues backups when they are due (design section 7)."""
+"""The thread that queues backups when they are due (docs/schedules.md)."""
 
 from __future__ import annotations
 
@@ -62,6 +62,7 @@ class Scheduler:
         self._enqueue = enqueue
         self._clock = clock
         self._interval = interval
+        self._minute = minute_of(settings.host_name)
         self._seen: dict[tuple[int, BackupType], Schedule] = {}
         self._looked: datetime | None = None
         self._stopping = False
@@ -101,9 +102,7 @@ class Scheduler:
             for kind in TYPES:
                 # A schedule out of bounds never runs; tick() says so.
                 with suppress(ValueError):
-                    runs = next_runs(
-                        _schedule(config, kind), now, self._settings.zone, 1, self._minute(config)
-                    )
+                    runs = next_runs(_schedule(config, kind), now, self._settings.zone, 1, self._minute)
                     found.extend(Upcoming(run, config.backup_name, kind) for run in runs)
         return min(found, key=lambda upcoming: upcoming.run, default=None)
 
@@ -130,8 +129,10 @@ class Scheduler:
             request_id = f"schedule:{config.backup_id}:{kind}:{run.isoformat(timespec='seconds')}"
             job = self._enqueue(config, kind, request_id)
             log.info("%s backup of %r due at %s: job %d", kind, config.backup_name, due[kind], job.job_id)
-        for served in due:
-            self._store.schedule_state.set_last_run(config.backup_id, served, now)
+        # Both or neither: after a crash between the two, the incremental would run beside its full.
+        with self._store.transaction():
+            for served in due:
+                self._store.schedule_state.set_last_run(config.backup_id, served, now)
 
     def _due(self, config: BackupConfig, kind: BackupType, now: datetime) -> datetime | None:
         """Return the first run that was not served; a new or changed schedule owes nothing for the past."""
@@ -143,7 +144,7 @@ class Scheduler:
             if last is None or before != schedule or last > now + TOO_FAR_AHEAD:
                 self._store.schedule_state.set_last_run(config.backup_id, kind, self._noticed_since(now))
             else:
-                run = first_missed(schedule, last, now, self._settings.zone, self._minute(config))
+                run = first_missed(schedule, last, now, self._settings.zone, self._minute)
         self._seen[config.backup_id, kind] = schedule
         return run
 
@@ -160,9 +161,6 @@ class Scheduler:
         serving: tuple[BackupType, ...] = ("full",) if kind == "full" else TYPES
         last = (self._store.jobs.last(config.backup_name, each) for each in serving)
         return any(job is not None and job.job_status == "waiting" for job in last)
-
-    def _minute(self, config: BackupConfig) -> int:
-        return minute_of(self._settings.host_name, config.backup_name)
 
 
 def _schedule(config: BackupConfig, kind: BackupType) -> Schedule:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When a schedule runs: pure computing, without a clock (spec: add_backup_config; design section 7).
+"""When a schedule runs: pure computing, without a clock (spec: add_backup_config; docs/schedules.md).
 
 Runs are enumerated in naive local time and then placed in the zone.  A local time that does not
 exist runs at the next one that does; a local time that comes twice runs the first time.
@@ -29,12 +29,16 @@ _FIRST_DAY = datetime(1970, 1, 1)
 """Where ``daily`` counts from, so that the count does not depend on when the agent was installed."""
 
 
-def minute_of(host_name: str, backup_name: str) -> int:
-    """Return the minute of the hour at which this host runs this backup.
+_LAST_YEAR = 9998
+"""Runs are told up to its end: a timezone needs room beyond in what datetime holds."""
+
+
+def minute_of(host_name: str) -> int:
+    """Return the minute of the hour at which this host runs its backups.
 
     Stable, and spread evenly over a fleet: 1,000 hosts shall not strike one storage at once.
     """
-    digest = hashlib.blake2b(f"{host_name}\0{backup_name}".encode("utf-8", "surrogateescape"), digest_size=8)
+    digest = hashlib.blake2b(host_name.encode("utf-8", "surrogateescape"), digest_size=8)
     return int.from_bytes(digest.digest(), "big") % 60
 
 
@@ -47,15 +51,15 @@ def next_runs(
     there are none (deactivated, or a date no year has).  Raises ValueError for numbers out of bounds.
     """
     start = after if after.tzinfo else after.replace(tzinfo=zone)
-    return list(itertools.islice(_runs(schedule, start, zone, minute), count))
+    return list(itertools.islice(runs(schedule, start, zone, minute), count))
 
 
 def first_missed(
     schedule: Schedule, since: datetime, now: datetime, zone: tzinfo, minute: int = 0
 ) -> datetime | None:
     """Return the earliest run in (``since``, ``now``], both aware; None when nothing is due."""
-    runs = next_runs(schedule, since, zone, 1, minute)
-    return runs[0] if runs and runs[0] <= now else None
+    run = next(runs(schedule, since, zone, minute), None)
+    return run if run is not None and run.astimezone(UTC) <= now.astimezone(UTC) else None
 
 
 def place(local: datetime, zone: tzinfo) -> datetime:
@@ -74,14 +78,17 @@ def place(local: datetime, zone: tzinfo) -> datetime:
     return after.replace(microsecond=0).astimezone(zone)
 
 
-def _runs(schedule: Schedule, after: datetime, zone: tzinfo, minute: int) -> Iterator[datetime]:
-    last = after
-    for local in _local_runs(schedule, after.astimezone(zone).replace(tzinfo=None), minute):
-        run = place(local, zone)
+def runs(schedule: Schedule, after: datetime, zone: tzinfo, minute: int = 0) -> Iterator[datetime]:
+    """Yield the runs later than ``after``, which is aware; otherwise as :func:`next_runs`."""
+    # In UTC: datetimes of one zone compare by their wall clocks, which go back once a year.
+    last = after.astimezone(UTC)
+    # Whole seconds: croniter counts in floats.
+    for local in _local_runs(schedule, last.astimezone(zone).replace(tzinfo=None, microsecond=0), minute):
+        run = place(local, zone).astimezone(UTC)
         # Two local times around a jump of the clock can be one instant, which runs once.
         if run > last:
             last = run
-            yield run
+            yield run.astimezone(zone)
 
 
 def _local_runs(schedule: Schedule, after: datetime, minute: int) -> Iterator[datetime]:
@@ -100,6 +107,8 @@ def _local_runs(schedule: Schedule, after: datetime, minute: int) -> Iterator[da
                 times = croniter(expression, midnight - timedelta(seconds=1))
                 local = times.get_next(datetime)
         except (CroniterBadDateError, OverflowError):  # a day that none of the months has; year 10000
+            return
+        if local.year > _LAST_YEAR:
             return
         yield local
 

@@ -6,18 +6,27 @@ from __future__ import annotations
 
 import builtins
 import os
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 
 from papi_backup.config import Settings
 from papi_backup.model.errors import InvalidParameterError
 from papi_backup.model.job import Job
 from papi_backup.model.schedule import BackupConfig, Schedule
 from papi_backup.model.secret import NO_SECRET, Secret
+from papi_backup.scheduler.schedule import minute_of
+from papi_backup.scheduler.upcoming import NextRuns, next_of_each
 from papi_backup.services.change import Change
 from papi_backup.services.lookups import joined, refuse_taken
 from papi_backup.services.schedules import checked_schedule
 from papi_backup.services.storages import StorageService
+from papi_backup.state.instants import utcnow
 from papi_backup.state.store import Store
+
+NEXT_RUNS = 3
+"""How many next runs of each schedule are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +39,12 @@ class ConfigEntry:
 
 @dataclass(frozen=True, slots=True)
 class ConfigStatus:
-    """A configuration with its last jobs."""
+    """A configuration with its last jobs and its next runs."""
 
     entry: ConfigEntry
     full: Job | None
     inc: Job | None
+    next_runs: NextRuns
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +63,27 @@ class ConfigFields:
 class ConfigService:
     """The verbs on configurations.  Unknown ids and names raise :class:`NoSuchEntityError` everywhere."""
 
-    def __init__(self, store: Store, settings: Settings, storages: StorageService) -> None:
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        storages: StorageService,
+        clock: Callable[[], datetime] = utcnow,
+    ) -> None:
         self._store = store
         self._settings = settings
         self._storages = storages
+        self._clock = clock
 
     def list(self) -> builtins.list[ConfigStatus]:
-        """Return all configurations in creation order, with their last jobs."""
+        """Return all configurations in creation order, with their last jobs and next runs."""
         jobs = self._store.jobs
         return [
             ConfigStatus(
                 self._entry(config),
                 jobs.last(config.backup_name, "full"),
                 jobs.last(config.backup_name, "inc"),
+                self.next_runs(config),
             )
             for config in self._store.configs.list()
         ]
@@ -73,6 +91,14 @@ class ConfigService:
     def get(self, backup_name: str) -> ConfigEntry:
         """Return one."""
         return self._entry(self._store.configs.by_name(backup_name))
+
+    def next_runs(self, config: BackupConfig) -> NextRuns:
+        """Return when the configuration will run next (docs/schedules.md)."""
+        zone, minute = self._settings.zone, minute_of(self._settings.host_name)
+        # A state with numbers out of bounds: such a schedule never runs, and the scheduler says so.
+        with suppress(ValueError):
+            return next_of_each(config.full, config.inc, self._clock(), zone, count=NEXT_RUNS, minute=minute)
+        return NextRuns()
 
     def add(self, fields: ConfigFields, *, apply: bool) -> Change[ConfigEntry]:
         """Add a configuration; a taken name or a bad schedule is :class:`InvalidParameterError`."""
