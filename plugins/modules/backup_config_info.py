@@ -184,6 +184,12 @@ configs:
               type: str
               returned: always
               sample: "2026-03-01 02:15:31"
+            next_runs:
+              description: When the next ones are due, three at most. A full takes the place of an incremental.
+              type: list
+              elements: str
+              returned: when the agent tells it
+              sample: ["2026-03-02 02:05:00", "2026-03-03 02:05:00", "2026-03-04 02:05:00"]
         inc:
           description: The last incremental backup.
           type: dict
@@ -209,6 +215,12 @@ configs:
               type: str
               returned: always
               sample: "2026-03-01 02:15:31"
+            next_runs:
+              description: When the next ones are due, three at most. A full takes the place of an incremental.
+              type: list
+              elements: str
+              returned: when the agent tells it
+              sample: ["2026-03-02 02:05:00", "2026-03-03 02:05:00", "2026-03-04 02:05:00"]
 """
 
 from ansible_collections.papi.backup.plugins.module_utils import _resources

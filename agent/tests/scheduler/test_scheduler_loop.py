@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +26,13 @@ HOURLY = Schedule("hourly")
 NOON = Schedule("daily", time_run=(12,))
 START = datetime(2026, 6, 1, 10, 59, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+
+
+def eventually(condition: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, f"not within 10 s: {what}"
+        time.sleep(0.01)
 
 
 class Host:
@@ -48,6 +56,13 @@ class Host:
         storage = self.store.storages.list()[0].storage_id
         config = BackupConfig(name, storage, full=full or Schedule(), inc=inc or Schedule())
         return self.store.configs.add(config)
+
+    def looked(self) -> bool:
+        """Whether the scheduler has noticed all schedules there are."""
+        return all(
+            self.store.schedule_state.last_run(config.backup_id, "inc")
+            for config in self.store.configs.list()
+        )
 
     def tick(self, passed: timedelta = timedelta()) -> list[str]:
         """Let time pass, look once, and return the types of the jobs that were queued by it, all done."""
@@ -118,6 +133,100 @@ def test_after_downtime_a_missed_full_and_incremental_are_one_full(host: Host) -
     host.tick()
     assert host.tick(50 * HOUR) == ["full"]
     assert host.tick(timedelta(minutes=1)) == []
+
+
+def test_after_downtime_the_full_runs_although_incrementals_were_due_after_it(host: Host) -> None:
+    host.config(full=Schedule("weekly", time_list=(2,), time_run=(1,)), inc=HOURLY)
+    host.tick()  # Monday
+    assert host.tick(5 * 24 * HOUR) == ["full"]
+    assert host.tick(HOUR) == ["inc"]
+
+
+def test_what_several_configurations_missed_is_caught_up_once_each(host: Host) -> None:
+    host.config("etc", inc=HOURLY)
+    host.config("home", full=NOON, inc=NOON)
+    host.tick()
+    host.now += 30 * 24 * HOUR
+    host.boot()
+    assert sorted(host.tick()) == ["full", "inc"]
+    assert host.tick(timedelta(minutes=1)) == []
+
+
+def test_one_run_that_was_missed_by_less_than_its_period_is_caught_up_and_the_next_is_in_time(
+    host: Host,
+) -> None:
+    host.config(inc=NOON)
+    host.tick()
+    host.now += 6 * HOUR
+    host.boot()
+    assert host.tick() == ["inc"]
+    assert host.tick(18 * HOUR) == []  # 10:59 + 24 h is before 12:37
+    assert host.tick(2 * HOUR) == ["inc"]
+
+
+def test_downtime_without_a_run_owes_nothing(host: Host) -> None:
+    host.config(inc=NOON)
+    host.tick()
+    host.now += HOUR
+    host.boot()
+    assert host.tick() == []
+
+
+def test_after_a_sleep_that_its_own_timers_did_not_notice_one_run_is_caught_up(host: Host) -> None:
+    """Asleep, the wall clock goes on and monotonic time stands still: the loop's next look comes as ever."""
+    host.config(inc=HOURLY)
+    host.scheduler.start()
+    eventually(lambda: host.scheduler.heartbeat.age < 1.0 and host.looked(), "the first look")
+    host.now += 9 * HOUR
+    eventually(host.store.jobs.list, "the job")
+    host.store.jobs.fail(1, 4001, "over")
+    time.sleep(0.3)  # thirty looks
+    host.scheduler.stop()
+    assert len(host.store.jobs.list()) == 1
+    assert host.scheduler.heartbeat.alive
+    assert host.tick(HOUR) == ["inc"]
+
+
+def test_a_sleep_over_the_hour_that_comes_twice_owes_one_run_and_then_none_for_the_second_time(
+    host: Host,
+) -> None:
+    host.settings = replace(host.settings, timezone="Europe/Rome")
+    host.now = datetime(2026, 10, 24, 23, 50, tzinfo=UTC)
+    host.boot()
+    host.config(inc=Schedule("daily", time_run=(2,)))
+    host.tick()
+    assert host.tick(timedelta(minutes=46)) == []
+    assert host.tick(timedelta(minutes=1)) == ["inc"]  # 02:37 for the first time, 00:37 UTC
+    assert [host.tick(HOUR / 4) for unused in range(12)] == [[]] * 12
+
+
+def test_all_configurations_and_types_of_a_host_share_one_minute_and_hosts_differ(host: Host) -> None:
+    host.config("etc", full=NOON, inc=HOURLY)
+    host.config("home", inc=NOON)
+    host.tick()
+    before_noon = START.replace(hour=12, minute=36, second=59)
+    assert host.tick(before_noon - START) == ["inc"]  # the hourly one of 11:37
+    assert host.tick(timedelta(seconds=1)) == ["full", "inc"]
+    assert len({minute_of(f"host{number}.example") for number in range(20)}) > 10
+
+
+def test_a_full_that_served_an_incremental_is_remembered_for_both_or_for_none(
+    host: Host, caplog: pytest.LogCaptureFixture
+) -> None:
+    host.config(full=NOON, inc=NOON)
+    host.tick()
+    with sqlite3.connect(host.settings.state_dir / "state.db") as other:
+        other.execute(
+            "CREATE TRIGGER dies BEFORE UPDATE ON schedule_state WHEN NEW.backup_type = 'inc'"
+            " BEGIN SELECT RAISE(ABORT, 'as if the agent died here'); END"
+        )
+    assert host.tick(2 * HOUR) == ["full"]
+    assert "cannot be served" in caplog.text
+    with sqlite3.connect(host.settings.state_dir / "state.db") as other:
+        other.execute("DROP TRIGGER dies")
+    host.boot()
+    assert host.tick() == []
+    assert host.tick(24 * HOUR) == ["full"]
 
 
 def test_deactivated_never_runs_and_reactivating_it_owes_nothing(host: Host) -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from fake_backends import HOST_KEY, NOW, World
 from papi_backup.config import Settings
 from papi_backup.model.errors import InvalidParameterError, InvalidStorageError, NoSuchEntityError
 from papi_backup.model.job import JobResult
-from papi_backup.model.schedule import BackupConfig, Schedule, SourceSet
+from papi_backup.model.schedule import BackupConfig, BackupType, Schedule, SourceSet
 from papi_backup.model.secret import NO_SECRET, Secret
 from papi_backup.model.storage import SshStorage
 from papi_backup.services.configs import ConfigFields, ConfigService
@@ -21,6 +22,7 @@ from papi_backup.services.schedules import checked_schedule
 
 OFF = Schedule()
 FIELDS = ConfigFields("new", 2, OFF, OFF)
+KINDS: tuple[BackupType, ...] = ("full", "inc")
 
 
 def test_a_new_configuration_is_unencrypted_and_uses_the_agents_sources_unless_told(world: World) -> None:
@@ -56,6 +58,24 @@ def test_an_update_that_says_what_is_there_changes_nothing(world: World) -> None
     ):
         assert world.services.configs.update(1, other, apply=False).changed
     assert world.store.configs.get(1) == stored
+
+
+def test_new_and_changed_schedules_count_from_now_and_others_go_on(world: World) -> None:
+    """Also when the agent ends before its scheduler has looked at them."""
+    state, verbs = world.store.schedule_state, world.services.configs
+    long_ago = NOW - timedelta(days=9)
+    for kind in KINDS:
+        state.set_last_run(1, kind, long_ago)
+    stored = world.store.configs.get(1)
+    changed = ConfigFields("system", 1, stored.full, Schedule("hourly"))
+    verbs.update(1, changed, apply=False)
+    assert [state.last_run(1, kind) for kind in KINDS] == [long_ago, long_ago]
+    verbs.update(1, changed, apply=True)
+    assert [state.last_run(1, kind) for kind in KINDS] == [long_ago, NOW]
+    verbs.update(1, replace(changed, paths=("/etc",)), apply=True)
+    assert [state.last_run(1, kind) for kind in KINDS] == [long_ago, NOW]
+    verbs.add(FIELDS, apply=True)
+    assert [state.last_run(2, kind) for kind in KINDS] == [NOW, NOW]
 
 
 @pytest.mark.parametrize("apply", [False, True])

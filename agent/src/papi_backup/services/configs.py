@@ -108,6 +108,7 @@ class ConfigService:
             entry = self._entry(config)
             if apply:
                 entry = ConfigEntry(self._store.configs.add(config), entry.storage_name)
+                self._begin_schedules(None, entry.config)
         return Change(True, None, entry)
 
     def update(self, backup_id: int, fields: ConfigFields, *, apply: bool) -> Change[ConfigEntry]:
@@ -120,6 +121,7 @@ class ConfigService:
             change = Change(after != before, self._entry(before), self._entry(after))
             if apply and change.changed:
                 self._store.configs.update(after)
+                self._begin_schedules(before, after)
         return change
 
     def delete(self, backup_id: int, *, apply: bool) -> Change[ConfigEntry]:
@@ -143,6 +145,17 @@ class ConfigService:
                 f"Backup {config.backup_name!r}: its 'paths' do not all exist: {joined(missing)}.", "paths"
             )
         self._storages.check(self._store.storages.get(config.storage_id), pin=pin)
+
+    def _begin_schedules(self, before: BackupConfig | None, after: BackupConfig) -> None:
+        """Have new and changed schedules count from now: they owe nothing for the past (docs/schedules.md).
+
+        The scheduler notices a change by itself, but not one that it did not live to look at.
+        """
+        now, state = self._clock(), self._store.schedule_state
+        if before is None or before.full != after.full:
+            state.set_last_run(after.backup_id, "full", now)
+        if before is None or before.inc != after.inc:
+            state.set_last_run(after.backup_id, "inc", now)
 
     def _refuse_taken(self, backup_name: str) -> None:
         refuse_taken(self._store.configs.by_name, backup_name, "a backup configuration", "backup_name")
