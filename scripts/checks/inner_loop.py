@@ -11,11 +11,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pytest
 
 LONG_MODULES = frozenset(
     {
         "test_alterations",
+        "test_api_conformance",
+        "test_api_fuzz",
+        "test_api_schemathesis",
+        "test_api_strangers",
         "test_backup_failures",
         "test_changes",
         "test_daemon",
@@ -35,6 +41,7 @@ LONG_MODULES = frozenset(
         "test_sftp_real",
         "test_state_durability",
         "test_supervisor",
+        "test_two_weeks",
         "test_volumes_and_pages",
         "test_whole_way",
     }
@@ -42,6 +49,11 @@ LONG_MODULES = frozenset(
 """By their times in a run of everything; a module that grows beyond some seconds belongs here."""
 
 _SERVER_WORDS = ("sshd", "ssh_access", "s3_server", "s3_access", "sftp")
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Do not even read the long modules: every worker would make one's five thousand cases, to drop them."""
+    return True if collection_path.stem in LONG_MODULES else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -52,7 +64,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _is_long(item: pytest.Item) -> bool:
-    if item.get_closest_marker("slow") or item.path.stem in LONG_MODULES:
+    if item.get_closest_marker("slow"):
         return True
     callspec = getattr(item, "callspec", None)
     places = [value for value in callspec.params.values() if isinstance(value, str)] if callspec else []
