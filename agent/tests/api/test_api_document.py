@@ -80,6 +80,7 @@ JOB = {
     "files": 0,
     "bytes_read": 0,
     "bytes_stored": 0,
+    "entries_changed": 0,
     "warnings": 0,
 }
 

@@ -90,6 +90,12 @@ JOB = record(
     Field("files", NUMBER, "Files in the backup.", extension=True),
     Field("bytes_read", NUMBER, "Bytes read from files.", extension=True),
     Field("bytes_stored", NUMBER, "Bytes the backup takes on its storage.", extension=True),
+    Field(
+        "entries_changed",
+        NUMBER,
+        "Of a restore, what it made, replaced or gave other metadata; of a backup 0.",
+        extension=True,
+    ),
     Field("warnings", NUMBER, "How many warnings there were.", extension=True),
 )
 JOBS = ListShape(JOB)
@@ -104,6 +110,7 @@ RESTORE_PLAN = record(
     Field("bytes", NUMBER, "Their size."),
     Field("creates", NUMBER, "Files that are not there yet."),
     Field("overwrites", NUMBER, "Files that would be overwritten."),
+    Field("repairs", NUMBER, "What would get other metadata and nothing else, directories among it."),
     Field("keeps", NUMBER, "Files that would stay as they are."),
     Field("overwritten", TEXTS, "Some of the files that would be overwritten."),
     Field("warnings", TEXTS, "What to know before."),
