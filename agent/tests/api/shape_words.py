@@ -62,9 +62,13 @@ def _type(shape: Shape) -> str:
         case TruthShape():
             found = "boolean"
         case ListShape():
-            found = f"list of {_plain(shape.item)}"
+            found = (
+                f"list of {_plain(shape.item)}"
+                if _is_simple(shape.item)
+                else f"list, each {_each(shape.item)}"
+            )
         case MapShape():
-            found = f"by the name of each {shape.key}: {_plain(shape.value)}"
+            found = f"by the name of each {shape.key}: {_each(shape.value)}"
         case EitherShape():
             found = "one of these"
         case RecordShape():
@@ -74,9 +78,18 @@ def _type(shape: Shape) -> str:
     return found
 
 
+def _is_simple(shape: Shape) -> bool:
+    return isinstance(shape, NumberShape) or (isinstance(shape, TextShape) and not shape.words)
+
+
 def _plain(shape: Shape) -> str:
-    simple = isinstance(shape, NumberShape) or (isinstance(shape, TextShape) and not shape.words)
-    return f"{_type(shape)}s" if simple else _type(shape)
+    return f"{_type(shape)}s"
+
+
+def _each(shape: Shape) -> str:
+    """Return what a thing is, in the middle of a sentence."""
+    words = _type(shape)
+    return words[0].lower() + words[1:]
 
 
 def _inside(shape: Shape, depth: int) -> list[str]:
