@@ -23,6 +23,7 @@ LONG_MODULES = frozenset(
         "test_api_schemathesis",
         "test_api_strangers",
         "test_backup_failures",
+        "test_cancel",
         "test_changes",
         "test_daemon",
         "test_histories",

@@ -154,4 +154,6 @@ PARAMETERS: dict[str, dict[str, Sort]] = {
     "generate_new_ssh_id": {"key_name": NAME, "key_length": LENGTH} | _DRY,
     "delete_ssh_id": {"ssh_id_id": ID} | _DRY,
     "get_pub_ssh_id": {"ssh_id_id": ID},
+    "cancel_job": {"job_id": ID, "timezone": ZONE} | _DRY,
+    "version": {},
 }

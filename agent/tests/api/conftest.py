@@ -22,12 +22,20 @@ def api(tmp_path: Path) -> Iterator[RunningApi]:
         yield running
 
 
+@pytest.fixture
+def busy_api(api: RunningApi) -> RunningApi:
+    """One with a job that waits."""
+    api.world.add_job()
+    return api
+
+
 @pytest.fixture(scope="module")
 def unchanged_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApi]:
     """Shared by tests whose calls change nothing; that they do not is checked at the end."""
     with running_api(tmp_path_factory.mktemp("unchanged")) as running:
         # A test that succeeds pins a host key; these servers show none.
         running.world.queries.host_key = ""
+        running.world.add_job()
         before = running.world.contents()
         yield running
         assert running.world.contents() == before

@@ -68,6 +68,7 @@ REQUESTS: dict[str, tuple[dict[str, object], ...]] = {
     "generate_new_ssh_id": ({"key_name": "fleet", "key_length": 256},),
     "delete_ssh_id": ({"ssh_id_id": 2},),
     "get_pub_ssh_id": ({"ssh_id_id": 1},),
+    "cancel_job": ({"job_id": 1, "timezone": "Europe/Rome", "dry_run": 1}, {"job_id": 1}),
     "login": ({"username": "viewer", "password": "secret"},),
     "logout": ({},),
     "ping": ({},),

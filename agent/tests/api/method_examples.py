@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The 22 methods as the spec has them, written down a second time: with arguments that are right and wrong.
+"""The methods of the spec, and our own, written down a second time: with arguments right and wrong.
 
 Nothing here comes from the endpoint table, which it checks.
 """
@@ -102,7 +102,7 @@ WRONG_CONFIG: dict[str, tuple[object, ...]] = {
     "paths": ("etc", "/etc,../srv", "[1]"),
 }
 
-EXAMPLES = (
+METHODS = (
     Example("list_storages", "storage/list", READ),
     Example(
         "add_storage_ssh",
@@ -279,4 +279,19 @@ EXAMPLES = (
         {"ssh_id_id": 99},
     ),
 )
+EXTENSIONS = (
+    Example(
+        "cancel_job",
+        "job/cancel",
+        CHANGE,
+        {"job_id": 1},
+        ("job_id",),
+        {"job_id": IDS, "timezone": ZONES},
+        {"job_id": 99},
+    ),
+    Example("version", "version", READ),
+)
+"""What the spec has not; held to the same."""
+
+EXAMPLES = (*METHODS, *EXTENSIONS)
 BY_METHOD = {example.method: example for example in EXAMPLES}

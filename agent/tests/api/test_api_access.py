@@ -86,8 +86,9 @@ def test_without_a_session_every_method_is_3004_whatever_its_parameters(
 
 @pytest.mark.parametrize("example", CHANGES + READS[:2], ids=lambda example: example.method)
 def test_credentials_in_the_call_run_it_and_set_the_cookie_in_the_same_answer(
-    api: RunningApi, example: Example
+    busy_api: RunningApi, example: Example
 ) -> None:
+    api = busy_api
     reply = api.call("POST", example.path, example.arguments | RIGHT, via="port")
     assert reply.envelope["success"] == 1
     assert api.call("GET", LIST, via="port", cookie=reply.cookie).data is not None

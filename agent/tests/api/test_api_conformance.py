@@ -18,6 +18,7 @@ from method_examples import EXAMPLES, Example
 from running_api import Reply, RunningApi, running_api
 from xml_agreement import agrees
 
+from papi_backup.api.table import EXTENSIONS as OWN_METHODS
 from papi_backup.api.table import METHODS
 from papi_backup.model.secret import Secret
 from papi_backup.model.storage import S3Storage
@@ -37,6 +38,7 @@ def odd_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApi]:
         backups = [backup_of(NOW + timedelta(hours=hour), name) for hour, name in enumerate(ODD_NAMES)]
         queries.backups = dict.fromkeys(ODD_NAMES, backups) | {"vault": backups}
         queries.host_key = ""
+        running.world.add_job()
         config = store.configs.by_name("system")
         for name in ODD_NAMES:
             store.configs.add(replace(config, backup_name=name, backup_id=0, paths=(f"/{name}", "/\udcff")))
@@ -93,7 +95,10 @@ def test_each_case_is_answered_as_it_must_be_and_changes_nothing(odd_api: Runnin
 @pytest.mark.parametrize(
     "example", [example for example in EXAMPLES if example.changes], ids=lambda one: one.method
 )
-def test_each_change_is_made_when_it_is_no_dry_run(api: RunningApi, example: Example, extension: str) -> None:
+def test_each_change_is_made_when_it_is_no_dry_run(
+    busy_api: RunningApi, example: Example, extension: str
+) -> None:
+    api = busy_api
     before = api.world.contents()
     reply = api.call("POST", example.path + extension, example.arguments)
     if extension == ".xml":
@@ -104,7 +109,10 @@ def test_each_change_is_made_when_it_is_no_dry_run(api: RunningApi, example: Exa
 
 
 def test_the_table_of_cases_leaves_no_parameter_out() -> None:
-    ours = {method.name: [parameter.name for parameter in method.parameters] for method in METHODS}
+    ours = {
+        method.name: [parameter.name for parameter in method.parameters]
+        for method in (*METHODS, *OWN_METHODS)
+    }
     assert {name: sorted(found) for name, found in PARAMETERS.items()} == {
         name: sorted(found) for name, found in ours.items()
     }

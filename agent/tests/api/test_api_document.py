@@ -82,6 +82,12 @@ JOB = {
     "bytes_stored": 0,
     "entries_changed": 0,
     "warnings": 0,
+    "files_done": 0,
+    "files_total": 0,
+    "bytes_done": 0,
+    "bytes_total": 0,
+    "rate": 0,
+    "remaining_seconds": 0,
 }
 
 

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import method_examples
 import pytest
 from method_examples import EXAMPLES, Example
 from running_api import Reply, RunningApi
 from xml_agreement import agrees
 
-from papi_backup.api.table import METHODS
+from papi_backup.api.table import EXTENSIONS, METHODS
 
 CHANGES = [example for example in EXAMPLES if example.changes]
 READS = [example for example in EXAMPLES if not example.changes]
@@ -19,9 +20,14 @@ def named(value: object) -> str:
     return value.method if isinstance(value, Example) else ascii(value)[:30]
 
 
-def test_the_table_has_exactly_the_methods_of_the_spec() -> None:
-    ours = {(endpoint.name, endpoint.path, endpoint.http_methods) for endpoint in METHODS}
-    assert ours == {(example.method, f"backup/{example.path}", example.http_methods) for example in EXAMPLES}
+def test_the_table_has_exactly_the_methods_of_the_spec_and_our_own_beside_them() -> None:
+    for endpoints, examples in (
+        (METHODS, method_examples.METHODS),
+        (EXTENSIONS, method_examples.EXTENSIONS),
+    ):
+        ours = [(endpoint.name, endpoint.path, endpoint.http_methods) for endpoint in endpoints]
+        theirs = [(example.method, f"backup/{example.path}", example.http_methods) for example in examples]
+        assert sorted(ours) == sorted(theirs)
     assert len(METHODS) == 22
 
 
@@ -49,9 +55,9 @@ def test_each_reading_method_works_in_each_format_by_get_and_post(
 @pytest.mark.parametrize("extension", [".json", ".xml"])
 @pytest.mark.parametrize("example", CHANGES, ids=named)
 def test_each_changing_method_works_in_each_format_by_post(
-    api: RunningApi, example: Example, extension: str
+    busy_api: RunningApi, example: Example, extension: str
 ) -> None:
-    works(api, example, extension)
+    works(busy_api, example, extension)
 
 
 @pytest.mark.parametrize("example", READS, ids=named)
@@ -62,7 +68,8 @@ def test_xml_says_what_json_says(unchanged_api: RunningApi, example: Example) ->
 
 
 @pytest.mark.parametrize("example", CHANGES, ids=named)
-def test_a_change_answers_success_and_is_made_and_refuses_get(api: RunningApi, example: Example) -> None:
+def test_a_change_answers_success_and_is_made_and_refuses_get(busy_api: RunningApi, example: Example) -> None:
+    api = busy_api
     before = api.world.contents()
     refused = api.call("GET", example.path, example.arguments)
     assert (refused.status, refused.headers["Allow"]) == (405, "POST")

@@ -14,10 +14,11 @@ from running_api import RunningApi
 
 from papi_backup.api.views import human_size
 from papi_backup.model.errors import BY_CODE, TransferError
-from papi_backup.model.job import JobResult
+from papi_backup.model.job import JobResult, Progress
 from papi_backup.model.schedule import BackupConfig
 from papi_backup.model.secret import Secret
 
+PROGRESS = ("files_done", "files_total", "bytes_done", "bytes_total", "rate", "remaining_seconds")
 NO_JOB = {"job_status": "", "description": "", "start_date": "", "end_date": ""}
 FULL_RUNS = ["2027-01-01 03:37:00", "2027-01-15 03:37:00", "2028-01-01 03:37:00"]
 """Every other of the months 1 and 7, on days 1 and 15, at 3; host.example's minute is 37."""
@@ -152,10 +153,13 @@ def test_a_job_is_told_from_waiting_to_its_end(api: RunningApi) -> None:
         "bytes_stored": 0,
         "entries_changed": 0,
         "warnings": 0,
-    }
+    } | dict.fromkeys(PROGRESS, 0)
     assert api.get("job/list").data == [waiting]
     api.world.store.jobs.start(1)
     assert api.get("job/list").data == [waiting | {"job_status": "running"}]
+    api.world.queue.running[1] = Progress(3, 10, 1 << 20, 1 << 30, 99, 1 << 19, 2046)
+    told = dict(zip(PROGRESS, (3, 10, 1 << 20, 1 << 30, 1 << 19, 2046), strict=True))
+    assert api.get("job/list").data == [waiting | {"job_status": "running"} | told]
     api.world.store.jobs.finish(1, JobResult("done", "full", 22439812, 10, 3000, 2000, 7, ("one", "two")))
     assert api.get("job/list").data == [
         waiting
@@ -180,6 +184,38 @@ def test_a_failed_job_carries_its_code(api: RunningApi) -> None:
     (job,) = rows(api.get("job/list").data)
     assert (job["job_status"], job["error_code"], job["size_transferred"]) == ("failed", 4002, 0)
     assert str(job["description"]).startswith("[4002] ")
+
+
+@pytest.mark.parametrize(("step", "status"), [("wait", "failed"), ("finish", "success"), ("fail", "failed")])
+def test_a_cancelled_job_says_by_whom_and_one_that_has_ended_stays(
+    api: RunningApi, step: str, status: str
+) -> None:
+    jobs = api.world.store.jobs
+    api.world.add_job()
+    if step == "finish":
+        jobs.finish(1, JobResult("done", "full", 1, 2, 3, 4))
+    if step == "fail":
+        jobs.fail(1, 4001, "[4001] gone")
+    before = jobs.get(1)
+    cookie = api.login("admin")
+    reply = api.call("POST", "job/cancel", {"job_id": 1}, via="port", cookie=cookie)
+    assert reply.envelope == {"success": 1, "data": "success", "job_status": status}
+    (job,) = rows(api.get("job/list").data)
+    if step == "wait":
+        assert (job["job_status"], job["error_code"]) == ("failed", 3015)
+        assert job["description"] == "[3015] cancelled by admin"
+        assert job["end_date"]
+    else:
+        assert jobs.get(1) == before
+
+
+def test_a_planned_cancel_tells_the_job_before_and_after(api: RunningApi) -> None:
+    api.world.add_job()
+    plan = api.post("job/cancel", job_id=1, dry_run=1, timezone="Asia/Tokyo").data
+    assert isinstance(plan, dict)
+    assert plan["changed"] is True
+    assert (plan["before"]["job_status"], plan["before"]["end_date"]) == ("waiting", "")
+    assert (plan["after"]["job_status"], plan["after"]["end_date"]) == ("failed", "2026-03-01 21:00:00")
 
 
 def test_a_repeated_request_is_one_job(api: RunningApi) -> None:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from papi_backup.jobs.worker import Report, main
-from papi_backup.model.errors import DecryptionKeyError
+from papi_backup.model.errors import DecryptionKeyError, TransferError
 from papi_backup.model.job import BackupOrder, JobResult, Progress, RestoreOrder
 from papi_backup.model.secret import Secret
 
@@ -25,6 +25,12 @@ class ScriptedEngine:
         if act == "sleeps":
             note(order, "sleeps", f"{os.getpid()} {spawn_helper()}")
             time.sleep(60)
+        elif act == "ignores":
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            note(order, "ignores", f"{os.getpid()} {spawn_helper()}")
+            time.sleep(60)
+        elif act == "stumbles":
+            stumble(order)
         elif act == "tidies":
             tidy(order)
         elif act == "waits":
@@ -85,6 +91,15 @@ def tidy(order: BackupOrder) -> None:
     finally:
         helper.join(10)
         note(order, "tidied", f"the helper ended with {helper.exitcode}")
+
+
+def stumble(order: BackupOrder) -> None:
+    """Fail over the storage while what was begun is taken back."""
+    try:
+        note(order, "stumbles", str(os.getpid()))
+        time.sleep(60)
+    finally:
+        raise TransferError("the storage does not answer")
 
 
 def spawn_helper() -> int:

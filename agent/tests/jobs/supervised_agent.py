@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from papi_backup.config import Settings
+from papi_backup.jobs.running import TERMINATION_GRACE
 from papi_backup.jobs.supervisor import JobSupervisor
 from papi_backup.model.job import Job
 from papi_backup.model.schedule import BackupConfig
@@ -41,9 +42,11 @@ class Agent:
     def supervisor(self) -> JobSupervisor:
         return self.supervisors[-1]
 
-    def start(self, parallel: int = 1) -> JobSupervisor:
+    def start(self, parallel: int = 1, termination_grace: float = TERMINATION_GRACE) -> JobSupervisor:
         settings = replace(self.settings, max_parallel_jobs=parallel)
-        self.supervisors.append(JobSupervisor(self.store, settings, worker_command=WORKER))
+        self.supervisors.append(
+            JobSupervisor(self.store, settings, worker_command=WORKER, termination_grace=termination_grace)
+        )
         self.supervisor.start()
         return self.supervisor
 

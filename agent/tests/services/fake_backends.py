@@ -34,6 +34,7 @@ class FakeQueue:
 
     store: Store
     restores: list[RestoreOptions] = field(default_factory=list)
+    running: dict[int, Progress] = field(default_factory=dict)
 
     def enqueue_backup(self, config: BackupConfig, backup_type: BackupType, request_id: str = "") -> Job:
         request = JobRequest(backup_id=config.backup_id)
@@ -43,9 +44,11 @@ class FakeQueue:
         self.restores.append(options)
         return self._add(options.backup_name, "full", "restore", request_id, JobRequest(restore=options))
 
+    def cancel(self, job_id: int, by: str) -> Job:
+        return self.store.jobs.cancel(job_id, 3015, f"[3015] cancelled by {by}")
+
     def progress(self, job_id: int) -> Progress | None:
-        del job_id
-        return None
+        return self.running.get(job_id)
 
     def _add(
         self, name: str, backup_type: BackupType, job_type: JobType, request_id: str, request: JobRequest
@@ -105,6 +108,10 @@ class World:
         """All that a call could change."""
         store = self.store
         return (store.ssh_ids.list(), store.storages.list(), store.configs.list(), store.jobs.list())
+
+    def add_job(self) -> Job:
+        """Queue the first job."""
+        return self.queue.enqueue_backup(self.store.configs.by_name("system"), "full")
 
 
 def create_world(directory: Path, api: ApiSettings | None = None) -> World:

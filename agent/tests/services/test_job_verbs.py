@@ -11,6 +11,7 @@ import pytest
 from fake_backends import NOW, World, backup_of
 
 from papi_backup.model.errors import InvalidParameterError, NoSuchEntityError, TransferError
+from papi_backup.model.job import Progress
 from papi_backup.model.secret import NO_SECRET, Secret
 from papi_backup.services.jobs import RestoreFields
 
@@ -68,6 +69,35 @@ def test_a_plan_asks_the_storage_with_its_ssh_id_and_queues_nothing(world: World
         "never",
     )
     assert world.services.jobs.list() == []
+
+
+def test_a_planned_cancel_tells_the_end_and_changes_nothing(world: World) -> None:
+    job = world.add_job()
+    change = world.services.jobs.cancel(job.job_id, "admin", apply=False)
+    assert change.changed and change.before == job and change.after is not None
+    assert world.services.jobs.list() == [job]
+    assert world.services.jobs.cancel(job.job_id, "admin", apply=True).after == change.after
+    assert world.services.jobs.list() == [change.after]
+    assert (change.after.description, change.after.error_code) == ("[3015] cancelled by admin", 3015)
+
+
+def test_a_job_that_has_ended_is_not_cancelled_and_that_is_no_error(world: World) -> None:
+    job = world.add_job()
+    failed = world.store.jobs.fail(job.job_id, 4001, "[4001] gone")
+    for apply in (False, True):
+        change = world.services.jobs.cancel(job.job_id, "admin", apply=apply)
+        assert (change.changed, change.before, change.after) == (False, failed, failed)
+    with pytest.raises(NoSuchEntityError, match="there is no job 99"):
+        world.services.jobs.cancel(99, "admin", apply=False)
+
+
+def test_progress_is_told_of_running_jobs_alone(world: World) -> None:
+    job = world.add_job()
+    world.queue.running[job.job_id] = Progress(files_done=3)
+    assert world.services.jobs.progress(job) == Progress()
+    assert world.services.jobs.progress(world.store.jobs.start(job.job_id)) == Progress(files_done=3)
+    world.queue.running.clear()
+    assert world.services.jobs.progress(world.store.jobs.get(job.job_id)) == Progress()
 
 
 def test_backups_are_listed_by_storage_and_name_oldest_first(world: World) -> None:

@@ -110,6 +110,7 @@ STEPS: dict[str, Callable[[Store, int], object]] = {
     "start": lambda store, job_id: store.jobs.start(job_id),
     "finish": lambda store, job_id: store.jobs.finish(job_id, RESULT),
     "fail": lambda store, job_id: store.jobs.fail(job_id, 4001, "gone"),
+    "cancel": lambda store, job_id: store.jobs.cancel(job_id, 3015, "cancelled"),
 }
 
 
@@ -117,6 +118,10 @@ STEPS: dict[str, Callable[[Store, int], object]] = {
     ("done", "refused"),
     [
         (["start"], "start"),
+        (["start"], "cancel"),
+        (["cancel"], "start"),
+        (["cancel"], "cancel"),
+        (["finish"], "cancel"),
         *(
             ([*before, end], step)
             for before in ([], ["start"])
@@ -177,7 +182,7 @@ def test_jobs_that_ran_when_the_agent_died_are_failed_and_waiting_ones_stay(
         assert store.jobs.fail_interrupted("again") == []
 
 
-@pytest.mark.parametrize("end", ["finish", "fail"])
+@pytest.mark.parametrize("end", ["finish", "fail", "cancel"])
 def test_the_key_of_a_restore_is_erased_when_it_ends(store: Store, end: str) -> None:
     job_id = queued(store, job_type="restore").job_id
     database = store._database
@@ -257,6 +262,19 @@ def test_the_last_job_is_the_newest_backup_of_that_name_and_type(store: Store) -
     assert store.jobs.last("srv", "full") is None
 
 
+def test_the_last_success_is_what_a_next_backup_is_measured_by(store: Store) -> None:
+    assert store.jobs.last_success("etc", "full") is None
+    for name in ("etc", "etc", "srv", "etc"):
+        queued(store, name, "full")
+    queued(store, "etc", "full", job_type="restore")
+    for job_id in (1, 2, 3, 5):
+        store.jobs.finish(job_id, RESULT)
+    store.jobs.fail(4, 4001, "gone")
+    last = store.jobs.last_success("etc", "full")
+    assert last is not None and last.job_id == 2
+    assert store.jobs.last_success("etc", "inc") is None
+
+
 def test_history_is_bounded_by_count_and_age_and_live_jobs_stay(store: Store, clock: Any) -> None:
     for name in "abcdef":
         queued(store, name)
@@ -270,6 +288,16 @@ def test_history_is_bounded_by_count_and_age_and_live_jobs_stay(store: Store, cl
     assert store.jobs.prune(1, 0) == 2
     assert [job.job_id for job in store.jobs.list()] == [1, 2, 6]
     assert queued(store).job_id == 7
+
+
+def test_a_long_job_that_has_just_ended_is_not_the_oldest_of_the_history(store: Store, clock: Any) -> None:
+    for name in "abc":
+        queued(store, name)
+    for job_id in (2, 3, 1):
+        clock.forward(days=1)
+        store.jobs.fail(job_id, 4001, "gone")
+    assert store.jobs.prune(2, 0) == 1
+    assert [job.job_id for job in store.jobs.list()] == [1, 3]
 
 
 def test_a_job_without_a_timezone_is_a_mistake_of_the_program(store: Store) -> None:

@@ -54,6 +54,7 @@ STORAGE_ID = Parameter("storage_id", IDENTIFIER, required=True, meaning="Identif
 STORAGE_NAME = Parameter("storage_name", _NAME, required=True, meaning="Name of the storage.")
 ANY_STORAGE_NAME = Parameter("storage_name", _NAME, default="", meaning="Name of a storage; default: all.")
 SSH_ID_ID = Parameter("ssh_id_id", IDENTIFIER, required=True, meaning="Identifier of the SSH id.")
+JOB_ID = Parameter("job_id", IDENTIFIER, required=True, meaning="Identifier of the job.")
 BACKUP_ID = Parameter(
     "backup_id", IDENTIFIER, required=True, meaning="Identifier of the backup configuration."
 )

@@ -15,7 +15,17 @@ from papi_backup.services.jobs import RestoreFields
 
 def list_jobs(call: Call) -> Answer:
     """The history of jobs."""
-    return Answer([job_view(job, call.zone) for job in call.services.jobs.list()])
+    jobs, zone = call.services.jobs, call.zone
+    return Answer([job_view(job, zone, jobs.progress(job)) for job in jobs.list()])
+
+
+def cancel_job(call: Call) -> Answer:
+    """End a job."""
+    job_id, zone = call.arguments.integer("job_id"), call.zone
+    change = call.services.jobs.cancel(job_id, call.identity.name, apply=not call.dry_run)
+    if call.dry_run:
+        return Answer(change_view(view_change(change, lambda job: View(job_view(job, zone)))))
+    return Answer(beside={"job_status": change.after.job_status if change.after else "failed"})
 
 
 def run_backup(call: Call) -> Answer:

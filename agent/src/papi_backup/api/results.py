@@ -33,6 +33,13 @@ NOTHING = RecordShape((), "Nothing: the thing is new, or goes.")
 SUCCESS = ConstantShape("success")
 
 JOB_ID = Field("job_id", IDENTIFIER, "The job that was queued; the same one for the same `request_id`.", True)
+JOB_STATUS_NOW = Field(
+    "job_status",
+    TextShape(("running", "success", "failed")),
+    "`failed`: the job was cancelled before it started, or had failed; `running`: it is being ended;"
+    " `success`: it had ended already.",
+    True,
+)
 
 SSH_STORAGE = record(
     "A storage on an SSH server.",
@@ -97,6 +104,27 @@ JOB = record(
         extension=True,
     ),
     Field("warnings", NUMBER, "How many warnings there were.", extension=True),
+    Field("files_done", NUMBER, "Files read or written so far; 0 unless the job runs.", extension=True),
+    Field(
+        "files_total",
+        NUMBER,
+        "Files in all, of a backup as many as the last one had; 0: not known, or the job does not run.",
+        extension=True,
+    ),
+    Field("bytes_done", NUMBER, "Bytes read or written so far; 0 unless the job runs.", extension=True),
+    Field(
+        "bytes_total",
+        NUMBER,
+        "Bytes in all, of a backup as many as the last one read; 0: not known, or the job does not run.",
+        extension=True,
+    ),
+    Field("rate", NUMBER, "Bytes a second, lately; 0 unless the job runs.", extension=True),
+    Field(
+        "remaining_seconds",
+        NUMBER,
+        "Seconds until the end at this rate; 0: not known, or the job does not run.",
+        extension=True,
+    ),
 )
 JOBS = ListShape(JOB)
 RESTORE_PLAN = record(

@@ -304,6 +304,29 @@ _SSH_IDS = (
 METHODS: tuple[Endpoint, ...] = (*_STORAGES, *_JOBS, *_CONFIGS, *_SSH_IDS)
 """The 22 methods of the spec."""
 
+EXTENSIONS: tuple[Endpoint, ...] = (
+    Endpoint(
+        path="backup/job/cancel",
+        name="cancel_job",
+        http_methods=CHANGE,
+        handler=job_handlers.cancel_job,
+        summary="Cancel a job that waits or runs; one that has ended stays as it is.",
+        parameters=(fields.JOB_ID, fields.TIMEZONE, fields.DRY_RUN),
+        access="administrator",
+        plan=results.change_of(results.JOB),
+        beside=(results.JOB_STATUS_NOW,),
+        failures=UNKNOWN,
+    ),
+    _read(
+        "version",
+        "version",
+        session_handlers.version,
+        "Tell the versions of the agent, its API and its format.",
+        results.VERSIONS,
+    ),
+)
+"""Methods that the spec has not (wire.md "Extensions")."""
+
 
 def _describe(call: Call) -> Answer:
     """Answer the OpenAPI document of this very table."""
@@ -348,13 +371,6 @@ _WAYS_IN = (
         access="open",
         result=PONG,
     ),
-    _read(
-        "version",
-        "version",
-        session_handlers.version,
-        "Tell the versions of the agent, its API and its format.",
-        results.VERSIONS,
-    ),
     Endpoint(
         path="backup/openapi.json",
         name="openapi",
@@ -367,7 +383,7 @@ _WAYS_IN = (
     ),
 )
 
-ENDPOINTS: tuple[Endpoint, ...] = (*METHODS, *_WAYS_IN)
+ENDPOINTS: tuple[Endpoint, ...] = (*METHODS, *EXTENSIONS, *_WAYS_IN)
 
 
 def by_path(endpoints: Iterable[Endpoint] = ENDPOINTS) -> dict[str, Endpoint]:

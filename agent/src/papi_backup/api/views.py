@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from papi_backup.api.dates import format_date
 from papi_backup.model.catalog import CatalogEntry
-from papi_backup.model.job import Job, RestorePlanSummary
+from papi_backup.model.job import Job, Progress, RestorePlanSummary
 from papi_backup.model.schedule import BackupType, Schedule
 from papi_backup.model.secret import MASK, NO_SECRET, Secret
 from papi_backup.model.storage import SshId, SshStorage
@@ -188,8 +188,8 @@ def _last_job_view(job: Job | None, zone: ZoneInfo) -> Fields:
     }
 
 
-def job_view(job: Job, zone: ZoneInfo) -> Fields:
-    """A job (list_jobs)."""
+def job_view(job: Job, zone: ZoneInfo, progress: Progress = Progress()) -> Fields:  # noqa: B008 -- frozen
+    """A job (list_jobs); the progress of one that does not run is nothing but zeros."""
     return _numbered("job_id", job.job_id) | {
         "job_type": job.job_type,
         "job_status": job.job_status,
@@ -206,6 +206,12 @@ def job_view(job: Job, zone: ZoneInfo) -> Fields:
         "bytes_stored": job.bytes_stored,
         "entries_changed": job.entries_changed,
         "warnings": job.warnings,
+        "files_done": progress.files_done,
+        "files_total": progress.files_total,
+        "bytes_done": progress.bytes_done,
+        "bytes_total": progress.bytes_total,
+        "rate": progress.rate,
+        "remaining_seconds": progress.remaining_seconds,
     }
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from papi_backup.jobs.orders import Failure, JobOrder
+from papi_backup.jobs.pace import Pace
 from papi_backup.jobs.worker_process import WorkerProcess, WorkerProtocolError
 from papi_backup.model.errors import InternalError
 from papi_backup.model.job import Job, JobResult, Progress
@@ -20,6 +21,9 @@ EXIT_GRACE = 30.0
 TERMINATION_GRACE = 15.0
 """Seconds between SIGTERM and SIGKILL: enough to delete from a distant storage what the job wrote there."""
 
+UNKILLABLE_SECONDS = 5.0
+"""Seconds after SIGKILL until a process counts as hung in the kernel.  It never runs its own code again."""
+
 
 class RunningJob:
     """A job and its worker.  Made, polled and ended by one thread that outlives the worker."""
@@ -30,16 +34,26 @@ class RunningJob:
         order: JobOrder,
         worker: WorkerProcess,
         monotonic: Callable[[], float] = time.monotonic,
+        *,
+        expected: Progress = Progress(),  # noqa: B008 -- frozen
+        grace: float = TERMINATION_GRACE,
     ) -> None:
+        """``expected``: totals to tell while the worker knows none; ``grace``: see ``TERMINATION_GRACE``."""
         self.job = job
         self.order = order
         self.worker = worker
-        self.progress = Progress()
+        self._pace = Pace(expected, monotonic)
+        self._grace = grace
         self._monotonic = monotonic
         self._outcome: Outcome | None = None
         self._reason = ""
         self._kill_at = float("inf")
         self._closed = False
+
+    @property
+    def progress(self) -> Progress:
+        """What the worker last reported, with its rate and the time that remains."""
+        return self._pace.progress()
 
     def poll(self) -> Outcome | None:
         """Take in what has happened; the outcome once the worker is gone, else None.  Never waits."""
@@ -50,12 +64,15 @@ class RunningJob:
                 self._close(status)
             elif self._monotonic() >= self._kill_at:
                 self.worker.kill_group()
+                if self._monotonic() >= self._kill_at + UNKILLABLE_SECONDS:
+                    self._abandon()
         return self._outcome if self._closed else None
 
     def end(self, reason: str) -> None:
         """Have the worker and its helpers stop; the job fails with ``reason`` unless it just ended."""
-        self._reason = self._reason or reason
-        self._kill_at = min(self._kill_at, self._monotonic() + TERMINATION_GRACE)
+        if self._outcome is None:
+            self._reason = self._reason or reason
+        self._kill_at = min(self._kill_at, self._monotonic() + self._grace)
         self.worker.terminate()
 
     def _take_messages(self) -> None:
@@ -66,15 +83,23 @@ class RunningJob:
             return
         for message in messages:
             if isinstance(message, Progress):
-                self.progress = message
+                self._pace.note(message)
             elif self._outcome is None:
                 self._outcome = message
                 self._kill_at = min(self._kill_at, self._monotonic() + EXIT_GRACE)
 
     def _close(self, status: int) -> None:
-        if self._outcome is None:
+        # A worker that is told to end may stumble over what it gives up: that is not why it failed.
+        if self._outcome is None or (self._reason and isinstance(self._outcome, Failure)):
             self._outcome = Failure(InternalError.code, self._reason or describe_exit(status))
         self.worker.close()
+        self._closed = True
+
+    def _abandon(self) -> None:
+        """End the job without its worker, which SIGKILL cannot reach: a file system of this host hangs."""
+        told = self._reason or "the worker process did not end"
+        self._outcome = Failure(InternalError.code, f"{told}; its process hangs in the kernel")
+        self.worker.abandon()
         self._closed = True
 
 

@@ -21,7 +21,7 @@ from papi_backup.jobs.orders import Failure, JobOrder
 from papi_backup.jobs.redaction import Redactor
 from papi_backup.jobs.running import TERMINATION_GRACE, Outcome, RunningJob
 from papi_backup.jobs.worker_process import WORKER_COMMAND, WorkerProcess
-from papi_backup.model.errors import NoSuchEntityError
+from papi_backup.model.errors import InternalError, NoSuchEntityError
 from papi_backup.model.job import BackupOrder, Job, JobResult, JobType, Progress, RestoreOptions
 from papi_backup.model.schedule import BackupConfig, BackupType
 from papi_backup.state.jobs import JobRequest, JobTransitionError
@@ -39,6 +39,9 @@ BUSY_SECONDS = 0.2
 """How often a worker's exit is looked for: its helpers may hold its pipe open when it dies."""
 
 CLOSING_SECONDS = 0.02
+PRUNE_SECONDS = 3600.0
+"""How often the history is pruned where no job ends."""
+
 RETRY_SECONDS = 1.0
 STUCK_SECONDS = 60.0
 
@@ -53,8 +56,12 @@ class JobSupervisor:
         *,
         worker_command: Sequence[str] = WORKER_COMMAND,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        termination_grace: float = TERMINATION_GRACE,
     ) -> None:
-        """``settings`` say how many jobs run at a time, at what priority, and how much history stays."""
+        """``settings`` say how many jobs run at a time, at what priority, and how much history stays.
+
+        ``termination_grace``: seconds a worker has to end in order before it is killed.
+        """
         self.heartbeat = Heartbeat("job supervisor", STUCK_SECONDS)
         self._store = store
         self._orders = OrderBuilder(store, settings)
@@ -62,6 +69,9 @@ class JobSupervisor:
         priority = ("--nice", str(settings.nice), "--ionice", settings.ionice)
         self._command = (*worker_command, *priority)
         self._clock = clock
+        self._grace = termination_grace
+        self._cancelled: dict[int, str] = {}
+        self._prune_at = 0.0
         self._running: dict[int, RunningJob] = {}
         self._ended: list[tuple[Job, JobOrder | None, Outcome]] = []
         self._draining = False
@@ -78,6 +88,21 @@ class JobSupervisor:
     def enqueue_restore(self, options: RestoreOptions, request_id: str = "") -> Job:
         """Queue a restore.  A ``request_id`` that was used before returns the job it made then."""
         return self._enqueue(options.backup_name, "full", "restore", request_id, JobRequest(restore=options))
+
+    def cancel(self, job_id: int, by: str) -> Job:
+        """End a job, and return it as it is now: a running one is told to end, and fails when it has.
+
+        One that has ended stays as it is.  Raises :class:`NoSuchEntityError`.
+        """
+        reason = f"cancelled by {by}"
+        with suppress(JobTransitionError):
+            code = InternalError.code
+            job = self._store.jobs.cancel(job_id, code, f"[{code}] {reason}")
+            log.info("job %d was %s before it started", job_id, reason)
+            return job
+        self._cancelled[job_id] = reason
+        self._ring()
+        return self._store.jobs.get(job_id)
 
     def progress(self, job_id: int) -> Progress | None:
         """Return what a running job last reported; None for a job that does not run."""
@@ -149,12 +174,15 @@ class JobSupervisor:
     def _turn(self) -> None:
         if self._terminating:
             self._end_workers()
+        self._end_cancelled()
         for running in tuple(self._running.values()):
             outcome = running.poll()
             if outcome is not None:
                 self._ended.append((running.job, running.order, outcome))
                 del self._running[running.job.job_id]
         self._write_down()
+        if time.monotonic() >= self._prune_at:
+            self._prune()
         if not self._draining:
             self._start_waiting()
 
@@ -183,7 +211,10 @@ class JobSupervisor:
             self._launch(*waiting)
 
     def _launch(self, job: Job, request: JobRequest) -> None:
-        job = self._store.jobs.start(job.job_id)
+        try:
+            job = self._store.jobs.start(job.job_id)
+        except JobTransitionError:
+            return  # it was cancelled in this very moment
         log.info("job %d starts: %s", job.job_id, describe(job))
         launched = outcome_of(lambda: self._spawn(job, request), Redactor())
         if isinstance(launched, RunningJob):
@@ -194,7 +225,26 @@ class JobSupervisor:
 
     def _spawn(self, job: Job, request: JobRequest) -> RunningJob:
         order = self._orders.build(job, request)
-        return RunningJob(job, order, WorkerProcess(order, self._command))
+        expected = self._expected(job)
+        worker = WorkerProcess(order, self._command)
+        return RunningJob(job, order, worker, expected=expected, grace=self._grace)
+
+    def _expected(self, job: Job) -> Progress:
+        """A backup knows no total before its end: it will be about as much as the last time."""
+        last = self._store.jobs.last_success(job.backup_name, job.backup_type)
+        if last is None or job.job_type != "backup":
+            return Progress()
+        # An incremental reads fewer files than it holds; how many is not kept.
+        return Progress(
+            files_total=last.files if last.backup_type == "full" else 0, bytes_total=last.bytes_read
+        )
+
+    def _end_cancelled(self) -> None:
+        while self._cancelled:
+            job_id, reason = self._cancelled.popitem()
+            if job_id in self._running:
+                self._running[job_id].end(reason)
+                log.info("job %d was %s", job_id, reason)
 
     def _end_workers(self) -> None:
         for running in self._running.values():
@@ -209,7 +259,11 @@ class JobSupervisor:
             except (JobTransitionError, NoSuchEntityError) as error:
                 log.error("the outcome of job %d has no place: %s", job.job_id, error.message)
             del self._ended[0]
-            self._store.jobs.prune(self._settings.history_count, self._settings.history_days)
+            self._prune()
+
+    def _prune(self) -> None:
+        self._store.jobs.prune(self._settings.history_count, self._settings.history_days)
+        self._prune_at = time.monotonic() + PRUNE_SECONDS
 
     def _store_outcome(self, job: Job, order: JobOrder | None, outcome: Outcome) -> None:
         if isinstance(outcome, Failure):

@@ -102,6 +102,10 @@ class WorkerProcess:
         self._process.wait()
         os.close(self._pipe)
 
+    def abandon(self) -> None:
+        """Close the pipe only: the process is killed but has not ended, and is reaped when it has."""
+        os.close(self._pipe)
+
 
 @contextlib.contextmanager
 def _in_memory(data: bytes) -> Iterator[int]:

@@ -89,13 +89,18 @@ class RestoreOrder:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A worker's report while it runs."""
+    """A worker's report while it runs; 0 where a total is not known.
+
+    ``rate`` (bytes/s) and ``remaining_seconds`` are added by who follows the reports.
+    """
 
     files_done: int = 0
     files_total: int = 0
     bytes_done: int = 0
     bytes_total: int = 0
     bytes_transferred: int = 0
+    rate: int = 0
+    remaining_seconds: int = 0
 
 
 @dataclass(frozen=True, slots=True)

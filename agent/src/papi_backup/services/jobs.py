@@ -6,15 +6,16 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from papi_backup.config import Settings
-from papi_backup.model.errors import InvalidParameterError
+from papi_backup.model.errors import InternalError, InvalidParameterError
 from papi_backup.model.job import (
     Job,
     JobType,
     Overwrite,
+    Progress,
     RestoreOptions,
     RestoreOrder,
     RestorePlanSummary,
@@ -61,6 +62,31 @@ class JobService:
     def list(self) -> builtins.list[Job]:
         """Return the history in creation order."""
         return self._store.jobs.list()
+
+    def progress(self, job: Job) -> Progress:
+        """Return how far a running job is; nothing but zeros for any other."""
+        known = self._queue.progress(job.job_id) if job.job_status == "running" else None
+        return known or Progress()
+
+    def cancel(self, job_id: int, by: str, *, apply: bool) -> Change[Job]:
+        """End a job that waits or runs, in the name of ``by``; one that has ended stays as it is.
+
+        A waiting job has failed when this returns, a running one fails as soon as its worker has ended.
+        """
+        before = self._store.jobs.get(job_id)
+        if before.end_date is not None:
+            return Change(False, before, before)
+        if apply:
+            return Change(True, before, self._queue.cancel(job_id, by))
+        code = InternalError.code
+        after = replace(
+            before,
+            job_status="failed",
+            end_date=self._clock(),
+            description=f"[{code}] cancelled by {by}",
+            error_code=code,
+        )
+        return Change(True, before, after)
 
     def run_backup(
         self, backup_name: str, backup_type: BackupType, request_id: str = "", *, apply: bool

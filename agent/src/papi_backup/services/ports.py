@@ -24,6 +24,10 @@ class JobQueue(Protocol):
         """Queue a restore."""
         ...
 
+    def cancel(self, job_id: int, by: str) -> Job:
+        """End a job and return it as it is now; one that has ended stays as it is."""
+        ...
+
     def progress(self, job_id: int) -> Progress | None:
         """Return what a running job last reported."""
         ...

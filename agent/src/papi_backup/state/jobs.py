@@ -28,6 +28,11 @@ _INSERT = (
     " :bytes_stored, :entries_changed, :warnings, :restore_options, :restore_key)"
 )
 
+_FAIL = (
+    "UPDATE jobs SET job_status = 'failed', end_date = :end_date, description = :description,"
+    " error_code = :error_code, restore_key = NULL WHERE job_id = :job_id"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
@@ -94,6 +99,15 @@ class Jobs:
         )
         return _from_row(row) if row else None
 
+    def last_success(self, backup_name: str, backup_type: BackupType) -> Job | None:
+        """Return the newest backup job of that name and type that succeeded."""
+        row = self._database.row(
+            "SELECT * FROM jobs WHERE backup_name = ? AND job_type = 'backup' AND backup_type = ?"
+            " AND job_status = 'success' ORDER BY job_id DESC LIMIT 1",
+            (backup_name, backup_type),
+        )
+        return _from_row(row) if row else None
+
     def next_waiting(self, busy_backups: Collection[str]) -> tuple[Job, JobRequest] | None:
         """Return the oldest waiting job whose backup is not busy, and its order; None when there is none.
 
@@ -152,19 +166,19 @@ class Jobs:
             },
         )
 
+    def cancel(self, job_id: int, code: int, description: str) -> Job:
+        """Waiting -> failed, like :meth:`fail`; a job that runs raises :class:`JobTransitionError`."""
+        return self._step(
+            job_id, "cancel", f"{_FAIL} AND job_status = 'waiting'", self._end(code, description)
+        )
+
     def fail(self, job_id: int, code: int, description: str) -> Job:
         """Waiting or running -> failed, with a papi code; the restore's key is erased."""
         return self._step(
             job_id,
             "fail",
-            "UPDATE jobs SET job_status = 'failed', end_date = :end_date, description = :description,"
-            " error_code = :error_code, restore_key = NULL"
-            " WHERE job_id = :job_id AND job_status IN ('waiting', 'running')",
-            {
-                "end_date": to_text(self._clock()),
-                "description": _storable(description),
-                "error_code": code,
-            },
+            f"{_FAIL} AND job_status IN ('waiting', 'running')",
+            self._end(code, description),
         )
 
     def fail_interrupted(self, description: str) -> builtins.list[Job]:
@@ -174,7 +188,7 @@ class Jobs:
             return [self.fail(row["job_id"], InternalError.code, description) for row in rows]
 
     def prune(self, keep_count: int, keep_days: int) -> int:
-        """Remove ended jobs beyond the newest ``keep_count``, and those ended over ``keep_days`` ago.
+        """Remove ended jobs beyond the ``keep_count`` that ended last, and those ended over ``keep_days`` ago.
 
         0 means no such limit.  Returns how many went.
         """
@@ -186,10 +200,18 @@ class Jobs:
             if keep_count:
                 removed += self._database.execute(
                     "DELETE FROM jobs WHERE end_date IS NOT NULL AND job_id NOT IN"
-                    " (SELECT job_id FROM jobs WHERE end_date IS NOT NULL ORDER BY job_id DESC LIMIT ?)",
+                    " (SELECT job_id FROM jobs WHERE end_date IS NOT NULL"
+                    " ORDER BY end_date DESC, job_id DESC LIMIT ?)",
                     (keep_count,),
                 )
         return removed
+
+    def _end(self, code: int, description: str) -> dict[str, Value]:
+        return {
+            "end_date": to_text(self._clock()),
+            "description": _storable(description),
+            "error_code": code,
+        }
 
     def _step(self, job_id: int, step: str, sql: str, values: dict[str, Value]) -> Job:
         with self._database.transaction():
