@@ -26,7 +26,8 @@ class Proxy:
 
     ``cut_after`` lists byte counts: the first connection is reset once its client has sent that
     many bytes, the second after the second count, and so on; connections beyond the list live.
-    ``delay`` is the latency added each way, in seconds.
+    ``delay`` is the latency added each way, in seconds.  Once clients have sent ``mute_after`` bytes in
+    all, nothing passes any more, either way (see :meth:`stall`); ``sent`` counts what has passed.
     """
 
     def __init__(
@@ -36,10 +37,13 @@ class Proxy:
         cut_after: Sequence[int] = (),
         delay: float = 0.0,
         port: int = 0,
+        mute_after: int | None = None,
     ) -> None:
         self.delay = delay
         self.connections = 0
         self.cuts = 0
+        self.sent = 0
+        self._mute_after = mute_after
         self._target = (target_host, target_port)
         self._cut_after = list(cut_after)
         self._flowing = threading.Event()
@@ -110,10 +114,12 @@ class Proxy:
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with self._lock:
             self._open += [client, server]
-        threading.Thread(target=self._pump, args=(client, server, limit), daemon=True).start()
-        threading.Thread(target=self._pump, args=(server, client, None), daemon=True).start()
+        threading.Thread(target=self._pump, args=(client, server, limit, True), daemon=True).start()
+        threading.Thread(target=self._pump, args=(server, client, None, False), daemon=True).start()
 
-    def _pump(self, source: socket.socket, target: socket.socket, limit: int | None) -> None:
+    def _pump(
+        self, source: socket.socket, target: socket.socket, limit: int | None, from_client: bool
+    ) -> None:
         """Carry bytes one way until an end closes or ``limit`` bytes have passed."""
         line: queue.Queue[tuple[float, bytes]] = queue.Queue(maxsize=1024)
         if self.delay:
@@ -122,6 +128,9 @@ class Proxy:
         with contextlib.suppress(OSError):
             while data := source.recv(_CHUNK if limit is None else min(_CHUNK, max(1, limit - passed))):
                 self._flowing.wait()
+                if from_client:
+                    self._count(data)
+                    self._flowing.wait()
                 if self.delay:
                     line.put((time.monotonic() + self.delay, data))
                 else:
@@ -136,6 +145,14 @@ class Proxy:
             return
         with contextlib.suppress(OSError):
             target.shutdown(socket.SHUT_WR)
+
+    def _count(self, data: bytes) -> None:
+        """Count what a client sent; fall silent before the bytes with which it is enough."""
+        with self._lock:
+            self.sent += len(data)
+            enough = self._mute_after is not None and self.sent > self._mute_after
+        if enough:
+            self.stall()
 
     @staticmethod
     def _deliver_late(line: queue.Queue[tuple[float, bytes]], target: socket.socket) -> None:

@@ -35,8 +35,8 @@ def ignore(progress: Progress) -> None:
 class Host:
     """Backs ``tree`` up under the name ``etc``; ``base`` holds the agent's own directories.
 
-    ``file_size`` is in mebibytes.  The agent's memory (chain keys, high-water mark) follows each
-    successful backup as the job supervisor would have it.
+    ``access`` is for who opens the storage by itself; ``file_size`` is in mebibytes.  The agent's
+    memory (chain keys, high-water mark) follows each successful backup as the job supervisor would have it.
     """
 
     base: Path
@@ -53,6 +53,7 @@ class Host:
     clock: datetime = datetime(2026, 3, 1, 12, tzinfo=UTC)
     chain_keys: dict[str, Secret] = field(default_factory=dict)
     high_water: str = ""
+    access: StorageAccess | None = None
 
     @property
     def tree(self) -> Path:
@@ -72,7 +73,7 @@ class Host:
             instance_id=self.instance,
             backup_name="etc",
             backup_type=backup_type,
-            access=StorageAccess(bucket),
+            access=self.access or StorageAccess(bucket),
             sources=SourceSet(self.paths or (os.fspath(self.tree),), self.excludes),
             encryption_key=Secret(self.key),
             state_dir=os.fspath(self.base / "state"),

@@ -11,7 +11,7 @@ import time
 from datetime import UTC, datetime
 
 from papi_backup.jobs.query_worker import Answers, main
-from papi_backup.jobs.questions import CheckStorage, ListBackups, ListHostNames, PlanRestore
+from papi_backup.jobs.questions import CheckBackup, CheckStorage, ListBackups, ListHostNames, PlanRestore
 from papi_backup.model.catalog import CatalogEntry
 from papi_backup.model.check import CheckedStep, StorageCheck
 from papi_backup.model.errors import StorageCredentialsError
@@ -35,6 +35,10 @@ class ScriptedAnswers:
         behave(question.access)
         print("a library that prints does no harm")
         return StorageCheck((CheckedStep("reach", 0.25),), "ssh-ed25519 AAAA")
+
+    def check_backup(self, question: CheckBackup) -> StorageCheck:
+        behave(question.order.access)
+        return StorageCheck((CheckedStep("room", float(question.room)),))
 
     def plan_restore(self, question: PlanRestore) -> RestorePlanSummary:
         target = question.order.options.target_dir

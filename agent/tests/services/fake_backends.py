@@ -10,10 +10,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from papi_backup.config import ApiSettings, Settings
+from papi_backup.engine.backup.sources import check_sources
 from papi_backup.model.catalog import CatalogEntry
 from papi_backup.model.check import StorageCheck
 from papi_backup.model.errors import PapiError
-from papi_backup.model.job import Job, JobType, Progress, RestoreOptions, RestoreOrder, RestorePlanSummary
+from papi_backup.model.job import (
+    BackupOrder,
+    Job,
+    JobType,
+    Progress,
+    RestoreOptions,
+    RestoreOrder,
+    RestorePlanSummary,
+)
 from papi_backup.model.schedule import BackupConfig, BackupType, Schedule, SourceSet
 from papi_backup.model.secret import Secret
 from papi_backup.model.storage import S3Storage, SshId, SshStorage, StorageAccess
@@ -66,6 +75,7 @@ class FakeQueries:
     host_key: str = HOST_KEY
     asked: list[StorageAccess] = field(default_factory=list)
     planned: list[RestoreOrder] = field(default_factory=list)
+    rooms: list[int] = field(default_factory=list)
     during_check: Callable[[], object] = lambda: None
 
     def list_backups(self, access: StorageAccess, host_name: str) -> list[CatalogEntry]:
@@ -78,6 +88,11 @@ class FakeQueries:
         self._of(access)
         self.during_check()
         return StorageCheck(host_key=self.host_key if access.ssh_id else "")
+
+    def check_backup(self, order: BackupOrder, room: int) -> StorageCheck:
+        check_sources(order.backup_name, order.sources.paths)
+        self.rooms.append(room)
+        return self.check_storage(order.access)
 
     def plan_restore(self, order: RestoreOrder) -> RestorePlanSummary:
         self._of(order.access)

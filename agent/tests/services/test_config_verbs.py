@@ -122,13 +122,30 @@ def test_a_test_looks_for_every_source_before_it_asks_the_storage(world: World, 
     assert isinstance(vault, SshStorage) and vault.host_key == HOST_KEY
 
 
+def test_a_test_asks_for_as_much_room_as_the_last_backups_of_its_schedules_took(world: World) -> None:
+    test = world.services.configs.test
+    test(1, pin=False)
+    stored_before: tuple[tuple[BackupType, int], ...] = (("full", 5000), ("inc", 70), ("inc", 80))
+    for kind, stored in stored_before:
+        job = world.services.jobs.run_backup("system", kind, apply=True).after
+        assert job is not None
+        world.store.jobs.finish(job.job_id, JobResult("", kind, 1, 1, 1, stored))
+    test(1, pin=False)
+    fields = replace(FIELDS, backup_name="system", storage_id=1, inc=Schedule("daily"))
+    world.services.configs.update(1, fields, apply=True)
+    test(1, pin=False)
+    world.services.configs.update(1, replace(fields, inc=OFF), apply=True)
+    test(1, pin=False)
+    assert world.queries.rooms == [0, 5000, 80, 5000]
+
+
 def test_a_test_tells_what_is_wrong_with_the_storage_and_who_has_no_sources(world: World) -> None:
     world.queries.failures["vault"] = InvalidStorageError("write: no space")
     with pytest.raises(InvalidStorageError, match="write: no space"):
         world.services.configs.test(1, pin=True)
     bare = Settings(world.settings.state_dir, "h", sources={"other": SourceSet(("/",))})
     with pytest.raises(InvalidParameterError, match="names no paths"):
-        ConfigService(world.store, bare, world.services.storages).test(1, pin=True)
+        ConfigService(world.store, bare, world.services.storages, world.queries).test(1, pin=True)
 
 
 REFUSED = [

@@ -16,22 +16,30 @@ from realparts.s3server import S3Server
 from realparts.storage_places import Place
 
 from papi_backup.engine.storage.check import check_storage, run_check
+from papi_backup.engine.storage.connecting import Entering, untold
 from papi_backup.engine.storage.directory import DirectoryStorage
 from papi_backup.engine.storage.faults import Fault, FaultyStorage
+from papi_backup.engine.storage.opener import hasty
 from papi_backup.model.errors import InvalidStorageError, PapiError, StorageCredentialsError, TransferError
 from papi_backup.model.secret import Secret
 from papi_backup.model.storage import S3Storage, SshStorage, StorageAccess
 
-STEPS = ["reach", "login", "write", "read back", "create-only", "list", "clock", "delete"]
+STEPS = ["reach", "login", "write", "read back", "create-only", "list", "clock", "delete", "room"]
+RENAMING = [*STEPS[:3], "rename", *STEPS[3:]]
 
 
 def changed(access: StorageAccess, **fields: object) -> StorageAccess:
     return StorageAccess(dataclasses.replace(access.storage, **fields), access.ssh_id)  # type: ignore[arg-type]
 
 
-def test_every_kind_of_storage_passes_all_steps_and_is_left_clean(place: Place) -> None:
+def test_every_kind_of_storage_passes_all_steps_and_is_left_clean(
+    place: Place, request: pytest.FixtureRequest
+) -> None:
     result = run_check(place.make(), 20)
-    assert [step.name for step in result.steps] == STEPS
+    kind = request.node.callspec.params["place"]
+    assert [step.name for step in result.steps] == (RENAMING if kind.startswith("sftp") else STEPS)
+    told = "the storage cannot be asked" if kind in ("s3", "sftp_bare") else "MiB are free"
+    assert result.steps[-1].detail.endswith(told)
     assert all(step.seconds >= 0 for step in result.steps)
     assert list(place.open().list("")) == []
     assert place.leftovers() == []
@@ -144,6 +152,53 @@ class Overwriting(DirectoryStorage):
 def test_a_storage_that_overwrites_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidStorageError, match=r"^create-only: the storage overwrites"):
         run_check(Overwriting(tmp_path / "base"), 10)
+
+
+def test_too_little_room_is_refused_where_the_storage_can_be_asked(
+    ssh_access: StorageAccess, bare_ssh_access: StorageAccess, tmp_path: Path
+) -> None:
+    for storage in (hasty(ssh_access, 10), DirectoryStorage(tmp_path / "base")):
+        with pytest.raises(InvalidStorageError, match=r"^room: \d+ MiB are free, .* about 1048576 MiB$"):
+            run_check(storage, 10, room=1 << 40)
+    assert run_check(hasty(bare_ssh_access, 10), 10, room=1 << 40).steps
+
+
+class Renamed(DirectoryStorage):
+    """A storage that tells of its rename, which fails."""
+
+    def open(self, entering: Entering = untold) -> None:
+        super().open(entering)
+        self._entering = entering
+
+    def create(self, name: str, size_hint: int = 0):  # type: ignore[no-untyped-def]
+        del name, size_hint
+        self._entering("rename")
+        raise InvalidStorageError("no rename here")
+
+
+def test_a_rename_that_fails_is_told_from_a_write(tmp_path: Path) -> None:
+    with pytest.raises(InvalidStorageError, match=r"^rename: no rename here"):
+        run_check(Renamed(tmp_path / "base"), 10)
+
+
+def test_steps_of_others_come_before_and_after_and_within_the_deadline(tmp_path: Path) -> None:
+    def pass_on(storage: object) -> str:
+        return type(storage).__name__
+
+    storage = DirectoryStorage(tmp_path / "base")
+    result = run_check(storage, 10, before=[("sources", pass_on)], after=[("key", pass_on)])
+    assert [step.name for step in result.steps] == ["sources", *STEPS, "key"]
+    assert [result.steps[0].detail, result.steps[-1].detail] == ["DirectoryStorage"] * 2
+
+    def hang(unused: object) -> str:
+        time.sleep(3)
+        return ""
+
+    for before, after, step in (([("sources", hang)], [], "sources"), ([], [("key", hang)], "key")):
+        begun = time.monotonic()
+        with pytest.raises(InvalidStorageError, match=rf"^{step}: no answer within 0\.5 s"):
+            run_check(DirectoryStorage(tmp_path / "base"), 0.5, before=before, after=after)
+        assert time.monotonic() - begun < 1.5
 
 
 def test_secrets_are_in_no_message(s3_access: StorageAccess) -> None:

@@ -256,7 +256,7 @@ _CONFIGS = (
         "backup-config/test",
         "test_backup_config",
         config_handlers.check_backup_config,
-        "Test a backup configuration: its sources and its storage.",
+        "Test a backup configuration: its sources, its storage, room for the next backup, its chain's key.",
         results.SUCCESS,
         fields.BACKUP_ID,
         unknown=True,

@@ -10,6 +10,7 @@ from papi_backup.config import Settings
 from papi_backup.jobs.orders import JobOrder
 from papi_backup.model.errors import NoSuchEntityError
 from papi_backup.model.job import BackupOrder, Job, RestoreOptions, RestoreOrder
+from papi_backup.model.schedule import BackupConfig, BackupType
 from papi_backup.model.storage import SshStorage, StorageAccess
 from papi_backup.state.jobs import JobRequest
 from papi_backup.state.store import Store
@@ -40,12 +41,16 @@ class OrderBuilder:
             raise NoSuchEntityError(
                 f"the backup configuration {job.backup_name!r} was deleted before this job started"
             ) from None
+        return self.of_config(config, job.backup_type)
+
+    def of_config(self, config: BackupConfig, backup_type: BackupType) -> BackupOrder:
+        """Return the order of a backup of ``config`` as it is; raises as :meth:`build` does."""
         access = self.access(config.storage_id)
         return BackupOrder(
             host_name=self._settings.host_name,
             instance_id=self._store.instance_id,
             backup_name=config.backup_name,
-            backup_type=job.backup_type,
+            backup_type=backup_type,
             access=access,
             sources=self._settings.sources_for(config),
             encryption_key=config.encryption_key,

@@ -15,6 +15,7 @@ import os
 import select
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -22,6 +23,7 @@ from papi_backup.jobs.codec import secrets_in
 from papi_backup.jobs.edge import log_to_stderr, outcome_of
 from papi_backup.jobs.questions import (
     Asked,
+    CheckBackup,
     CheckStorage,
     ListBackups,
     ListHostNames,
@@ -35,6 +37,9 @@ from papi_backup.model.catalog import CatalogEntry
 from papi_backup.model.job import RestorePlanSummary
 
 IDLE_SECONDS = 600.0
+LEAST_SECONDS = 0.5
+"""What a check has in any case, so that its answer names a step."""
+
 ALARM_MARGIN = 1.0
 """The agent kills first; the alarm is for a process whose agent died while it hung."""
 
@@ -53,6 +58,10 @@ class Answers(Protocol):
         ...
 
     def check_storage(self, question: CheckStorage) -> object:
+        """Return a dataclass with the fields of :class:`StorageCheck`.  Raises :class:`PapiError`."""
+        ...
+
+    def check_backup(self, question: CheckBackup) -> object:
         """Return a dataclass with the fields of :class:`StorageCheck`.  Raises :class:`PapiError`."""
         ...
 
@@ -90,7 +99,13 @@ class RealAnswers:
         """Try everything that backups will do."""
         from papi_backup.engine.storage.check import check_storage  # noqa: PLC0415 - late: a list does not need it
 
-        return check_storage(question.access)
+        return check_storage(question.access, seconds_until(question.until))
+
+    def check_backup(self, question: CheckBackup) -> object:
+        """Try everything that this backup will need."""
+        from papi_backup.engine.backup.check import check_backup  # noqa: PLC0415 - late: a list does not need it
+
+        return check_backup(question.order, question.room, seconds_until(question.until))
 
     def plan_restore(self, question: PlanRestore) -> RestorePlanSummary:
         """Read the manifest and compare; nothing is written."""
@@ -109,7 +124,14 @@ def answer(answers: Answers, asked: Asked) -> object:
         return answers.list_host_names(question)
     if isinstance(question, CheckStorage):
         return answers.check_storage(question)
+    if isinstance(question, CheckBackup):
+        return answers.check_backup(question)
     return answers.plan_restore(question)
+
+
+def seconds_until(instant: float) -> float:
+    """Return what is left for an answer, imports and the start of this process being paid."""
+    return max(LEAST_SECONDS, instant - time.monotonic())
 
 
 def next_line(idle: float, read: Callable[[int, int], bytes] = os.read) -> bytes:

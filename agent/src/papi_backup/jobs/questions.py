@@ -10,7 +10,7 @@ from typing import Any
 
 from papi_backup.jobs.codec import decode, encode
 from papi_backup.jobs.orders import Failure
-from papi_backup.model.job import RestoreOrder
+from papi_backup.model.job import BackupOrder, RestoreOrder
 from papi_backup.model.storage import StorageAccess
 
 
@@ -31,9 +31,22 @@ class ListHostNames:
 
 @dataclass(frozen=True, slots=True)
 class CheckStorage:
-    """Does the storage do all that backups need?"""
+    """Does the storage do all that backups need?
+
+    ``until``: when the answer must be there by :func:`time.monotonic`, a clock that processes share.
+    """
 
     access: StorageAccess
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class CheckBackup:
+    """Is all there that this backup needs, with ``room`` bytes on its storage?  ``until`` as above."""
+
+    order: BackupOrder
+    room: int
+    until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +56,7 @@ class PlanRestore:
     order: RestoreOrder
 
 
-Question = ListBackups | ListHostNames | CheckStorage | PlanRestore
+Question = ListBackups | ListHostNames | CheckStorage | CheckBackup | PlanRestore
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,21 +5,21 @@
 from __future__ import annotations
 
 import builtins
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from papi_backup.config import Settings
-from papi_backup.model.errors import InvalidParameterError
+from papi_backup.jobs.order_builder import OrderBuilder
 from papi_backup.model.job import Job
-from papi_backup.model.schedule import BackupConfig, Schedule
+from papi_backup.model.schedule import BackupConfig, BackupType, Schedule
 from papi_backup.model.secret import NO_SECRET, Secret
 from papi_backup.scheduler.schedule import minute_of
 from papi_backup.scheduler.upcoming import NextRuns, next_of_each
 from papi_backup.services.change import Change
-from papi_backup.services.lookups import joined, refuse_taken
+from papi_backup.services.lookups import refuse_taken
+from papi_backup.services.ports import StorageQueries
 from papi_backup.services.schedules import checked_schedule
 from papi_backup.services.storages import StorageService
 from papi_backup.state.instants import utcnow
@@ -27,6 +27,8 @@ from papi_backup.state.store import Store
 
 NEXT_RUNS = 3
 """How many next runs of each schedule are told."""
+
+BACKUP_TYPES: tuple[BackupType, ...] = ("full", "inc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +70,13 @@ class ConfigService:
         store: Store,
         settings: Settings,
         storages: StorageService,
+        queries: StorageQueries,
         clock: Callable[[], datetime] = utcnow,
     ) -> None:
         self._store = store
         self._settings = settings
         self._storages = storages
+        self._queries = queries
         self._clock = clock
 
     def list(self) -> builtins.list[ConfigStatus]:
@@ -133,18 +137,22 @@ class ConfigService:
         return Change(True, entry, None)
 
     def test(self, backup_id: int, *, pin: bool) -> None:
-        """Check that the sources are there (else :class:`InvalidParameterError`), then the storage."""
+        """Check what the next backup needs: sources, storage, room for it, and the key of its chain.
+
+        Raises :class:`InvalidParameterError` for sources, else what the storage or the key raises.
+        """
         config = self._store.configs.get(backup_id)
-        missing = [
-            path
-            for path in self._settings.sources_for(config).paths
-            if not os.path.lexists(os.fsencode(path))
-        ]
-        if missing:
-            raise InvalidParameterError(
-                f"Backup {config.backup_name!r}: its 'paths' do not all exist: {joined(missing)}.", "paths"
-            )
-        self._storages.check(self._store.storages.get(config.storage_id), pin=pin)
+        order = OrderBuilder(self._store, self._settings).of_config(config, "inc")
+        checked = self._queries.check_backup(order, self._room_for(config))
+        if pin:
+            self._storages.pin(order.access.storage, checked.host_key)
+
+    def _room_for(self, config: BackupConfig) -> int:
+        """Return how many bytes the next backup is expected to store: as many as the last of its types."""
+        schedules = zip(BACKUP_TYPES, (config.full, config.inc), strict=True)
+        scheduled = [kind for kind, schedule in schedules if schedule.period != "deactivated"]
+        last = [self._store.jobs.last_success(config.backup_name, kind) for kind in scheduled or BACKUP_TYPES]
+        return max((job.bytes_stored for job in last if job), default=0)
 
     def _begin_schedules(self, before: BackupConfig | None, after: BackupConfig) -> None:
         """Have new and changed schedules count from now: they owe nothing for the past (docs/schedules.md).

@@ -46,7 +46,7 @@ class Services:
             access=AccessService(store),
             storages=storages,
             ssh_ids=SshIdService(store, settings.host_name),
-            configs=ConfigService(store, settings, storages, clock),
+            configs=ConfigService(store, settings, storages, queries, clock),
             jobs=JobService(store, settings, queue, queries, clock),
             catalog=CatalogService(store, settings.host_name, queries, clock),
         )

@@ -8,7 +8,14 @@ from typing import Protocol
 
 from papi_backup.model.catalog import CatalogEntry
 from papi_backup.model.check import StorageCheck
-from papi_backup.model.job import Job, Progress, RestoreOptions, RestoreOrder, RestorePlanSummary
+from papi_backup.model.job import (
+    BackupOrder,
+    Job,
+    Progress,
+    RestoreOptions,
+    RestoreOrder,
+    RestorePlanSummary,
+)
 from papi_backup.model.schedule import BackupConfig, BackupType
 from papi_backup.model.storage import StorageAccess
 
@@ -46,6 +53,10 @@ class StorageQueries(Protocol):
 
     def check_storage(self, access: StorageAccess) -> StorageCheck:
         """Test a storage; the error names the step that failed."""
+        ...
+
+    def check_backup(self, order: BackupOrder, room: int) -> StorageCheck:
+        """Test what a backup needs, ``room`` bytes on its storage included; the error names the step."""
         ...
 
     def plan_restore(self, order: RestoreOrder) -> RestorePlanSummary:

@@ -110,17 +110,19 @@ class StorageService:
 
         ``pin``: an SSH server's key is remembered at the first success, and another refused from then on.
         """
-        return self.check(self._store.storages.by_name(storage_name), pin=pin)
-
-    def check(self, storage: StorageConfig, *, pin: bool) -> StorageCheck:
-        """Like :meth:`test`, for a storage that was looked up already."""
+        storage = self._store.storages.by_name(storage_name)
         checked = self._queries.check_storage(storage_access(self._store, storage))
-        if pin and isinstance(storage, SshStorage) and not storage.host_key and checked.host_key:
-            self._pin(storage, checked.host_key)
+        if pin:
+            self.pin(storage, checked.host_key)
         return checked
 
-    def _pin(self, storage: SshStorage, host_key: str) -> None:
-        """Remember a key, unless the entry was edited or deleted while its server was being asked."""
+    def pin(self, storage: StorageConfig, host_key: str) -> None:
+        """Remember the key that a server showed, where none is known.
+
+        Not if the entry was edited or deleted while its server was being asked.
+        """
+        if not isinstance(storage, SshStorage) or storage.host_key or not host_key:
+            return
         with self._store.transaction():
             try:
                 current = self._store.storages.get(storage.storage_id)

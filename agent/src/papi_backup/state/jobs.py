@@ -188,7 +188,7 @@ class Jobs:
             return [self.fail(row["job_id"], InternalError.code, description) for row in rows]
 
     def prune(self, keep_count: int, keep_days: int) -> int:
-        """Remove ended jobs beyond the ``keep_count`` that ended last, and those ended over ``keep_days`` ago.
+        """Keep live jobs, and the ``keep_count`` that ended last unless that is over ``keep_days`` ago.
 
         0 means no such limit.  Returns how many went.
         """

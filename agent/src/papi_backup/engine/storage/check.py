@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Tests a storage by doing, once, everything that backups will do (spec: test_storage).
 
-reach, login, write, read back, create-only, list, clock, delete.  The answer comes within the
-deadline even from a server that swallows packets: the steps run in a thread, and the caller does
-not wait longer than told.
+reach, login, write, rename (SSH), read back, create-only, list, clock, delete, room.  Others may
+put steps of their own before and after these.  The answer comes within the deadline even from a
+server that swallows packets: the steps run in a thread, and the caller does not wait longer than told.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import queue
 import secrets
 import threading
 import time
+from collections.abc import Callable, Sequence
 
 from papi_backup.engine.storage.connecting import Connectable
 from papi_backup.engine.storage.opener import hasty
-from papi_backup.engine.storage.protocol import ObjectExistsError, ObjectMissingError
+from papi_backup.engine.storage.protocol import ObjectExistsError, ObjectMissingError, Storage
 from papi_backup.model.check import CheckedStep, StorageCheck
 from papi_backup.model.errors import InvalidStorageError, PapiError, TransferError, from_code
 from papi_backup.model.storage import StorageAccess
@@ -26,6 +27,11 @@ DEADLINE_SECONDS = 4.0
 _CLOCK_WORTH_TELLING = 60.0
 _PLACE = "check"
 _SIZE = 4096
+LEAST_ROOM = 1 << 20
+"""Bytes that any backup needs: its smallest objects and their directories."""
+
+Step = tuple[str, Callable[[Storage], str]]
+"""A name, and what is tried, which returns a detail to tell or raises :class:`PapiError`."""
 
 
 def check_storage(access: StorageAccess, deadline_seconds: float = DEADLINE_SECONDS) -> StorageCheck:
@@ -34,12 +40,34 @@ def check_storage(access: StorageAccess, deadline_seconds: float = DEADLINE_SECO
     Raises :class:`StorageCredentialsError` (4000), :class:`InvalidStorageError` (4001) or
     :class:`TransferError` (4005); the message begins with the step that failed.
     """
-    return run_check(hasty(access, deadline_seconds), deadline_seconds)
+    return check_with(access, deadline_seconds)
 
 
-def run_check(storage: Connectable, deadline_seconds: float) -> StorageCheck:
-    """Check ``storage`` in a thread, and close it; see :func:`check_storage`."""
-    check = _Check(storage)
+def check_with(
+    access: StorageAccess,
+    deadline_seconds: float,
+    *,
+    before: Sequence[Step] = (),
+    after: Sequence[Step] = (),
+    room: int = LEAST_ROOM,
+) -> StorageCheck:
+    """Like :func:`check_storage`, between steps of somebody else; ``room`` is what must be free, in bytes."""
+    begun = time.monotonic()
+    storage = hasty(access, deadline_seconds)  # may import a library, which takes its time
+    rest = deadline_seconds - (time.monotonic() - begun)
+    return run_check(storage, rest, before=before, after=after, room=room)
+
+
+def run_check(
+    storage: Connectable,
+    deadline_seconds: float,
+    *,
+    before: Sequence[Step] = (),
+    after: Sequence[Step] = (),
+    room: int = LEAST_ROOM,
+) -> StorageCheck:
+    """Check ``storage`` in a thread, and close it; see :func:`check_with`."""
+    check = _Check(storage, before, after, room)
     answers: queue.Queue[StorageCheck | PapiError | None] = queue.Queue()
 
     def run() -> None:
@@ -54,10 +82,10 @@ def run_check(storage: Connectable, deadline_seconds: float) -> StorageCheck:
 
     threading.Thread(target=run, name="storage check", daemon=True).start()
     try:
-        answer = answers.get(timeout=deadline_seconds)
+        answer = answers.get(timeout=max(0.0, deadline_seconds))
     except queue.Empty:
         storage.close()  # wakes the thread, which nobody waits for
-        raise InvalidStorageError(f"{check.step}: no answer within {deadline_seconds:g} s") from None
+        raise InvalidStorageError(f"{check.step}: no answer within {deadline_seconds:.2g} s") from None
     if isinstance(answer, StorageCheck):
         return answer
     raise answer or RuntimeError(f"the storage check failed at step {check.step!r}")
@@ -66,8 +94,13 @@ def run_check(storage: Connectable, deadline_seconds: float) -> StorageCheck:
 class _Check:
     """The steps, each with its time."""
 
-    def __init__(self, storage: Connectable) -> None:
+    def __init__(
+        self, storage: Connectable, before: Sequence[Step], after: Sequence[Step], room: int
+    ) -> None:
         self._storage = storage
+        self._before = before
+        self._after = after
+        self._needed = room
         self._name = f"{_PLACE}/{secrets.token_hex(8)}/object"
         self._data = secrets.token_bytes(_SIZE)
         self._passed: list[CheckedStep] = []
@@ -77,25 +110,37 @@ class _Check:
 
     def run(self) -> StorageCheck:
         """Do all steps; what was written is removed even if a later step fails."""
+        for name, step in self._before:
+            self._enter(name)
+            self._detail = step(self._storage)
         self._enter("reach")
-        self._storage.open(self._enter)
+        self._storage.open(self._enter_within)
         try:
-            for name, step in (
-                ("write", self._write),
-                ("read back", self._read_back),
-                ("create-only", self._create_again),
-                ("list", self._list),
-                ("clock", self._clock),
-                ("delete", self._delete),
-            ):
+            for name, step in (*self._own_steps(), *self._after):
                 self._enter(name)
-                self._detail = step()
+                self._detail = step(self._storage)
         except PapiError:
             with contextlib.suppress(PapiError):
                 self._storage.delete([self._name])
             raise
         self._leave()
         return StorageCheck(tuple(self._passed), self._storage.host_key)
+
+    def _own_steps(self) -> Sequence[Step]:
+        return (
+            ("write", self._write),
+            ("read back", self._read_back),
+            ("create-only", self._create_again),
+            ("list", self._list),
+            ("clock", self._clock),
+            ("delete", self._delete),
+            ("room", self._room),
+        )
+
+    def _enter_within(self, step: str) -> None:
+        """Take in a step that the storage tells of; its renames count within the step "write" alone."""
+        if step != "rename" or self.step == "write":
+            self._enter(step)
 
     def _enter(self, step: str) -> None:
         """Note that the step so far has passed and ``step`` begins."""
@@ -108,8 +153,8 @@ class _Check:
         if self.step:
             self._passed.append(CheckedStep(self.step, time.monotonic() - self._begun, self._detail))
 
-    def _write(self) -> str:
-        writer = self._storage.create(self._name, _SIZE)
+    def _write(self, storage: Storage) -> str:
+        writer = storage.create(self._name, _SIZE)
         try:
             writer.write(self._data)
             writer.commit()
@@ -117,18 +162,18 @@ class _Check:
             writer.abort()
         return f"{_SIZE} bytes"
 
-    def _read_back(self) -> str:
+    def _read_back(self, storage: Storage) -> str:
         try:
-            same = self._storage.get(self._name) == self._data
+            same = storage.get(self._name) == self._data
         except ObjectMissingError as error:
             raise InvalidStorageError("what was written is not there") from error
         if not same:
             raise TransferError("other bytes came back than were written")
         return ""
 
-    def _create_again(self) -> str:
+    def _create_again(self, storage: Storage) -> str:
         """An object that exists must be refused: else two writers could overwrite one another."""
-        writer = self._storage.create(self._name, _SIZE)
+        writer = storage.create(self._name, _SIZE)
         try:
             writer.write(self._data)
             writer.commit()
@@ -138,27 +183,37 @@ class _Check:
             writer.abort()
         raise InvalidStorageError("the storage overwrites objects that exist, which could lose backups")
 
-    def _list(self) -> str:
-        listed = [
-            (found.name, found.size) for found in self._storage.list(f"{self._name.rpartition('/')[0]}/")
-        ]
+    def _list(self, storage: Storage) -> str:
+        place = f"{self._name.rpartition('/')[0]}/"
+        listed = [(found.name, found.size) for found in storage.list(place)]
         if listed != [(self._name, _SIZE)]:
             raise InvalidStorageError("what was written does not appear in the list")
         return ""
 
-    def _clock(self) -> str:
+    def _clock(self, storage: Storage) -> str:
         """Compare the clocks; a difference is told, not refused."""
-        ahead = self._storage.stat(self._name).modified - time.time()
+        ahead = storage.stat(self._name).modified - time.time()
         if abs(ahead) < _CLOCK_WORTH_TELLING:
             return "the clocks agree"
         return (
             f"the storage's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this host's"
         )
 
-    def _delete(self) -> str:
-        self._storage.delete([self._name])
+    def _delete(self, storage: Storage) -> str:
+        storage.delete([self._name])
         try:
-            self._storage.stat(self._name)
+            storage.stat(self._name)
         except ObjectMissingError:
             return ""
         raise InvalidStorageError("what was deleted is still there")
+
+    def _room(self, storage: Storage) -> str:
+        del storage  # which need not be one that is asked for its room
+        there = self._storage.room()
+        if there is None:
+            return "the storage cannot be asked"
+        if there < self._needed:
+            raise InvalidStorageError(
+                f"{there >> 20} MiB are free, and a backup needs about {-(-self._needed >> 20)} MiB"
+            )
+        return f"{there >> 20} MiB are free"

@@ -11,7 +11,7 @@ from papi_backup.engine.storage.protocol import Storage
 from papi_backup.model.errors import InvalidStorageError, TransferError
 
 Entering = Callable[[str], None]
-"""Is told the name of the next step ("login") when it begins."""
+"""Is told the name of the next step ("login", and "rename" where a storage has that) when it begins."""
 
 
 def untold(step: str) -> None:
@@ -35,8 +35,17 @@ class Connectable(Storage, Protocol):
         """The key an SSH server showed, ``<type> <base64>``; empty before, and for other storages."""
         ...
 
+    def room(self) -> int | None:
+        """Return how many bytes are free there for this user; None where the storage cannot be asked.
+
+        Raises what ``stat`` raises.
+        """
+        ...
+
     def open(self, entering: Entering = untold) -> None:
         """Connect and log in; ``entering`` is told "login" once the server is reached.
+
+        It is also told "rename" each time an object that was written is about to get its name.
 
         Raises :class:`InvalidStorageError` (4001), :class:`StorageCredentialsError` (4000) or
         :class:`TransientError`.

@@ -71,6 +71,14 @@ class DirectoryStorage:
     def __init__(self, root: Path) -> None:
         self._root = Path(root)
 
+    def room(self) -> int | None:
+        """See ``connecting.Connectable.room``."""
+        try:
+            space = os.statvfs(self._root)
+        except OSError as error:
+            raise _as_storage_error(error, f"asking for the room in {self._root}") from error
+        return space.f_frsize * space.f_bavail
+
     def open(self, entering: Entering = untold) -> None:
         """See ``connecting.Connectable.open``."""
         self._require_place()

@@ -56,6 +56,10 @@ class FaultyStorage:
         """See ``connecting.Connectable.host_key``."""
         return self._inner.host_key
 
+    def room(self) -> int | None:
+        """See ``connecting.Connectable.room``."""
+        return self._inner.room()
+
     def open(self, entering: Entering = untold) -> None:
         """See ``connecting.Connectable.open``."""
         self.carry_out("open", "", lambda: self._inner.open(entering))

@@ -38,6 +38,10 @@ class RetryingStorage:
         """See ``connecting.Connectable.host_key``."""
         return self._inner.host_key
 
+    def room(self) -> int | None:
+        """See ``connecting.Connectable.room``."""
+        return self._again(self._inner.room, "asking for the room")
+
     def open(self, entering: Entering = untold) -> None:
         """Connect for the first time: an address where nobody answers is not tried again."""
         attempts = Attempts(self._policy, "connecting")

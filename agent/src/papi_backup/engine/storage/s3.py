@@ -37,6 +37,10 @@ class S3ObjectStorage:
         """See ``connecting.Connectable.host_key``: there is none."""
         return ""
 
+    def room(self) -> int | None:
+        """See ``connecting.Connectable.room``: S3 has no such question."""
+        return None
+
     def open(self, entering: Entering = untold) -> None:
         """See ``connecting.Connectable.open``."""
         self._place.open(entering)

@@ -46,6 +46,7 @@ class SftpStorage:
     ) -> None:
         self._link = SftpLink(access, timeouts, connector)
         self._retry = retry
+        self._entering: Entering = untold
 
     @property
     def host_key(self) -> str:
@@ -54,7 +55,21 @@ class SftpStorage:
 
     def open(self, entering: Entering = untold) -> None:
         """See ``connecting.Connectable.open``."""
+        self._entering = entering
         self._link.open(entering)
+
+    def room(self) -> int | None:
+        """See ``connecting.Connectable.room``: OpenSSH can be asked."""
+        doing = f"asking {self._link.server} for the room below {self._link.base}"
+
+        def ask(session: SftpSession) -> int | None:
+            try:
+                space = session.space(self._link.path(""))
+            except SftpStatusError as error:
+                raise self._link.refusal(error, doing) from error
+            return None if space is None else space.available
+
+        return self._link.run(ask, doing)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """See ``protocol.Storage.list``."""
@@ -88,7 +103,7 @@ class SftpStorage:
     def create(self, name: str, size_hint: int = 0) -> SftpWriter:
         """See ``protocol.Storage.create``; ``size_hint`` is of no use here."""
         del size_hint
-        return SftpWriter(self._link, checked_name(name), self._retry)
+        return SftpWriter(self._link, checked_name(name), self._retry, self._entering)
 
     def delete(self, names: Sequence[str]) -> None:
         """See ``protocol.Storage.delete``."""

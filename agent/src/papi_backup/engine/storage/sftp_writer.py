@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from papi_backup.engine.storage.backoff import Attempts, RetryPolicy
-from papi_backup.engine.storage.connecting import UnreachableError
+from papi_backup.engine.storage.connecting import Entering, UnreachableError, untold
 from papi_backup.engine.storage.names import TEMPORARY, temporary_name
 from papi_backup.engine.storage.protocol import ObjectExistsError
 from papi_backup.engine.storage.sftp_directories import make_directory
@@ -53,9 +53,11 @@ class _Piece:
 class SftpWriter:
     """Implements ``protocol.ObjectWriter``."""
 
-    def __init__(self, link: SftpLink, name: str, retry: RetryPolicy) -> None:
+    def __init__(self, link: SftpLink, name: str, retry: RetryPolicy, entering: Entering = untold) -> None:
+        """Open the temporary file.  ``entering`` is told "rename" when all is written."""
         self._link = link
         self._name = name
+        self._entering = entering
         self._temporary = link.path(temporary_name())
         self._target = link.path(name)
         self._doing = f"writing {name} to {link.server}"
@@ -92,6 +94,7 @@ class SftpWriter:
         if self._pending:
             self._flush()
         self._persist(self._complete)
+        self._entering("rename")
         self._repeat(lambda: self._publish(self._link.session()))
         self._finished = True
 
