@@ -137,6 +137,36 @@ jobs:
       type: int
       returned: always
       sample: 0
+    files_done:
+      description: Files read or written so far; V(0) unless the job runs.
+      type: int
+      returned: always
+      sample: 0
+    files_total:
+      description: Files in all, of a backup as many as the last one had; V(0) when that is not known, or the job does not run.
+      type: int
+      returned: always
+      sample: 0
+    bytes_done:
+      description: Bytes read or written so far; V(0) unless the job runs.
+      type: int
+      returned: always
+      sample: 0
+    bytes_total:
+      description: Bytes in all, of a backup as many as the last one read; V(0) when that is not known, or the job does not run.
+      type: int
+      returned: always
+      sample: 0
+    rate:
+      description: Bytes a second, lately; V(0) unless the job runs.
+      type: int
+      returned: always
+      sample: 0
+    remaining_seconds:
+      description: Seconds until the end at this rate; V(0) when that is not known, or the job does not run.
+      type: int
+      returned: always
+      sample: 0
 """
 
 from ansible_collections.papi.backup.plugins.module_utils import _resources

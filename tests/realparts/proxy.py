@@ -37,6 +37,7 @@ class Proxy:
         cut_after: Sequence[int] = (),
         delay: float = 0.0,
         port: int = 0,
+        *,
         mute_after: int | None = None,
     ) -> None:
         self.delay = delay

@@ -48,6 +48,7 @@ AGREEMENTS = (
         ("backup_id", "storage_id", "dry_run"),
     ),
     Agreement("backup_run", ("run_backup",), WAIT, ("request_id", "timezone", "dry_run")),
+    Agreement("backup_job", ("cancel_job",), (*WAIT, "state"), ("timezone", "dry_run")),
     Agreement("backup_restore", ("restore_backup",), WAIT, ("request_id", "dry_run")),
     Agreement("backup_ssh_id", ("generate_new_ssh_id",), ("state", "regenerate"), ("dry_run",)),
     Agreement("backup_info", ("list_backups", "list_hostnames"), ("backup_name", "gather")),
