@@ -4,9 +4,16 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 from method_examples import CONFIG, EXAMPLES, S3_STORAGE, SSH_STORAGE, Example
 from running_api import RunningApi
+
+from papi_backup.api.endpoint import CHANGE
+from papi_backup.api.fields import DRY_RUN
+from papi_backup.api.table import ENDPOINTS
 
 MASK = "********"
 CHANGES = [example for example in EXAMPLES if example.changes]
@@ -32,6 +39,38 @@ def test_a_dry_run_of_every_change_succeeds_and_changes_nothing(
         assert list(data) == ["changed", "before", "after"]
         assert data["changed"] is True
     assert unchanged_api.world.contents() == before
+
+
+def whole_state(api: RunningApi) -> list[str]:
+    """Every row of every table, as SQLite would write it down."""
+    with closing(sqlite3.connect(api.world.settings.state_dir / "state.db")) as other:
+        return list(other.iterdump())
+
+
+def test_every_row_of_the_table_that_changes_something_takes_a_dry_run_and_has_an_example() -> None:
+    changing = [endpoint for endpoint in ENDPOINTS if endpoint.http_methods == CHANGE]
+    assert {endpoint.name for endpoint in changing} == {example.method for example in CHANGES}
+    for endpoint in changing:
+        assert DRY_RUN in endpoint.parameters
+        assert endpoint.plan is not None
+        assert endpoint.access == "administrator"
+
+
+@pytest.mark.parametrize("example", CHANGES, ids=lambda example: example.method)
+def test_a_dry_run_leaves_the_whole_state_database_as_it_is(api: RunningApi, example: Example) -> None:
+    api.world.add_job()
+    before = whole_state(api)
+    assert api.call("POST", example.path, example.arguments | {"dry_run": 1}).envelope["success"] == 1
+    for parameter in example.arguments:
+        wrong = example.wrong.get(parameter, ()) + tuple(
+            value for name, value in example.unknown.items() if name == parameter
+        )
+        for value in wrong:
+            reply = api.call("POST", example.path, example.arguments | {parameter: value, "dry_run": 1})
+            assert reply.envelope["success"] == 0
+    assert whole_state(api) == before
+    assert api.call("POST", example.path, example.arguments).envelope["success"] == 1
+    assert whole_state(api) != before
 
 
 @pytest.mark.parametrize("example", CHANGES, ids=lambda example: example.method)

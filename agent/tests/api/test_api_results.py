@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -226,6 +227,33 @@ def test_a_repeated_request_is_one_job(api: RunningApi) -> None:
         assert api.call("POST", "backup/restore", restore | {"request_id": "r-2"}).envelope["job_id"] == 2
     assert api.call("POST", "backup/restore", restore | {"request_id": "r-1"}).error[0] == 3005
     assert len(rows(api.get("job/list").data)) == 2
+
+
+@pytest.mark.parametrize("path", ["backup/run", "backup/restore"])
+def test_a_request_that_is_sent_many_times_at_once_is_one_job(api: RunningApi, path: str) -> None:
+    run = {"backup_name": "system", "backup_type": "full"}
+    restore = {"storage_name": "vault", "backup_name": "system", "restore_date": "2026-03-01"}
+    arguments = (run if path == "backup/run" else restore) | {"request_id": "r-1"}
+    with ThreadPoolExecutor(8) as pool:
+        calls = [pool.submit(api.call, "POST", path, arguments) for call in range(24)]
+    assert {call.result().envelope["job_id"] for call in calls} == {1}
+    assert len(rows(api.get("job/list").data)) == 1
+
+
+@pytest.mark.parametrize("step", ["waits", "ran", "cancelled"])
+def test_a_request_names_its_job_whatever_became_of_it(api: RunningApi, step: str) -> None:
+    run = {"backup_name": "system", "backup_type": "full", "request_id": "r-1"}
+    assert api.call("POST", "backup/run", run).envelope["job_id"] == 1
+    if step == "ran":
+        api.world.store.jobs.finish(1, JobResult("done", "full", 1, 2, 3, 4))
+    if step == "cancelled":
+        api.post("job/cancel", job_id=1)
+    plan = api.call("POST", "backup/run", run | {"dry_run": 1}).data
+    assert isinstance(plan, dict)
+    assert plan["changed"] is False
+    assert plan["after"]["job_id"] == 1
+    assert api.call("POST", "backup/run", run).envelope["job_id"] == 1
+    assert len(rows(api.get("job/list").data)) == 1
 
 
 def test_a_restore_is_queued_with_everything_that_was_asked(api: RunningApi) -> None:
