@@ -45,6 +45,7 @@ class Proxy:
         self.cuts = 0
         self.sent = 0
         self._mute_after = mute_after
+        self.target_port = target_port
         self._target = (target_host, target_port)
         self._cut_after = list(cut_after)
         self._flowing = threading.Event()
