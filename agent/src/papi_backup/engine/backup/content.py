@@ -7,7 +7,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal, NamedTuple
 
@@ -77,10 +77,25 @@ class ReadFile(NamedTuple):
     warning: str = ""
 
 
+def unnoted(length: int) -> None:
+    """Take no note of how many bytes were read."""
+    del length
+
+
 class ContentReader:
     """Reads files into segments; one instance serves one process."""
 
-    def __init__(self, keys: ChainKeys, chunker: Chunker, index: ChunkIndex, segments: SegmentWriter) -> None:
+    def __init__(
+        self,
+        keys: ChainKeys,
+        chunker: Chunker,
+        index: ChunkIndex,
+        segments: SegmentWriter,
+        *,
+        note: Callable[[int], None] = unnoted,
+    ) -> None:
+        """``note`` is told how many bytes were read, again and again while a file is long."""
+        self._note = note
         self._keys = keys
         self._chunker = chunker
         self._index = index
@@ -183,6 +198,7 @@ class ContentReader:
                 used = boundary
             view[: held - used] = view[used:held].tobytes()
             held -= used
+            self._note(used)
             if finished and not held:
                 return
 

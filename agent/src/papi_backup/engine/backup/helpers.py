@@ -8,6 +8,7 @@ key material reaches them over a pipe once the parent backup is known.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import itertools
 import multiprocessing
@@ -38,8 +39,14 @@ from papi_backup.model.errors import InternalError, PapiError, from_code
 DEPTH = 3
 """Batches a helper may have waiting: enough to never be idle, few enough to bound memory."""
 
+TICK = 0.5
+"""Seconds of waiting after which :attr:`HelperPool.while_waiting` is called."""
 
 _GRACE_SECONDS = 5.0
+
+
+def nothing() -> None:
+    """Do nothing while waiting."""
 
 
 class BatchResult(NamedTuple):
@@ -61,6 +68,8 @@ class Pipeline:
         index: ChunkIndex,
         counter: Synchronized[int],
         numbers: Iterator[int],
+        *,
+        note: Callable[[int], None],
     ) -> None:
         self._sealed: list[tuple[int, SegmentRef]] = []
         self._counter = counter
@@ -72,7 +81,7 @@ class Pipeline:
             numbers,
             lambda number, reference: self._sealed.append((number, reference)),
         )
-        self._reader = ContentReader(setup.keys, setup.chunker, index, self._segments)
+        self._reader = ContentReader(setup.keys, setup.chunker, index, self._segments, note=note)
 
     def _next_volume(self) -> int:
         with self._counter.get_lock():
@@ -114,6 +123,9 @@ class HelperPool:
         self._opener = opener
         self.index = ChunkIndex(context.Lock())
         self._counter: Synchronized[int] = context.Value("Q", 0)
+        self._read = context.RawArray(ctypes.c_uint64, max(count, 1))
+        self.while_waiting: Callable[[], None] = nothing
+        """Called again and again while the helpers are waited for."""
         self._inline: Pipeline | None = None
         self._inline_storage: Storage | None = None
         self._helpers: list[_Helper] = []
@@ -127,11 +139,27 @@ class HelperPool:
             self._helpers.append(_Helper(number, process, ours))
         gc.unfreeze()
 
+    @property
+    def bytes_read(self) -> int:
+        """How many bytes all helpers have read so far, of files they are still reading too."""
+        return sum(self._read)
+
+    def _noting(self, number: int) -> Callable[[int], None]:
+        """Return what counts for one helper, in memory that the job shares; only that helper writes there."""
+
+        def note(length: int) -> None:
+            self._read[number] += length
+
+        return note
+
     def start(self, setup: WriterSetup) -> None:
         """Hand the pipelines what they need."""
         if not self._helpers:
             self._inline_storage = self._opener()
-            self._inline = Pipeline(setup, self._inline_storage, self.index, self._counter, itertools.count())
+            numbers, note = itertools.count(), self._noting(0)
+            self._inline = Pipeline(
+                setup, self._inline_storage, self.index, self._counter, numbers, note=note
+            )
         for helper in self._helpers:
             self._send(helper, ("setup", setup))
 
@@ -150,7 +178,9 @@ class HelperPool:
     def receive(self, receive: Callable[[BatchResult], None], timeout: float | None) -> None:
         """Take what has arrived, waiting up to ``timeout`` seconds (None: until something arrives)."""
         busy = [helper for helper in self._helpers if helper.waiting]
-        ready = wait([helper.pipe for helper in busy], timeout)
+        pipes = [helper.pipe for helper in busy]
+        while not (ready := wait(pipes, TICK if timeout is None else timeout)) and timeout is None:
+            self.while_waiting()
         for helper in busy:
             if helper.pipe in ready:
                 receive(self._take(helper))
@@ -240,7 +270,8 @@ class HelperPool:
         threading.Thread(target=_forward, args=(pipe, messages), daemon=True).start()
         setup: WriterSetup = _next(messages)[1]
         storage = self._opener()
-        pipeline = Pipeline(setup, storage, self.index, self._counter, itertools.count(number, count))
+        numbers, note = itertools.count(number, count), self._noting(number)
+        pipeline = Pipeline(setup, storage, self.index, self._counter, numbers, note=note)
         try:
             while True:
                 message = _next(messages)

@@ -39,6 +39,7 @@ class Selection:
         report: Report,
     ) -> None:
         self._pool = pool
+        pool.while_waiting = self._tell
         self._files = files
         self._previous = previous
         self._comparison = Comparison(previous) if previous else None
@@ -88,9 +89,14 @@ class Selection:
             for content, file in zip(self._contents.pop(result.batch), result.files, strict=True):
                 self._take(content, file)
         self._files.pump()
-        if self._active - self._told >= _REPORT_SECONDS:
-            self._told = self._active
-            self._report(Progress(files_done=self.files_read, bytes_done=self.bytes_read))
+        self._tell()
+
+    def _tell(self) -> None:
+        """Report how far it is, of large files in the middle of them too."""
+        now = _uptime()
+        if now - self._told >= _REPORT_SECONDS:
+            self._told = now
+            self._report(Progress(files_done=self.files_read, bytes_done=self._pool.bytes_read))
 
     def _note_activity(self) -> None:
         now = _uptime()
