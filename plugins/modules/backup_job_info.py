@@ -138,35 +138,35 @@ jobs:
       returned: always
       sample: 0
     files_done:
-      description: Files read or written so far; V(0) unless the job runs.
+      description: Files read or written so far.
       type: int
-      returned: always
-      sample: 0
+      returned: while the job runs
+      sample: 512
     files_total:
-      description: Files in all, of a backup as many as the last one had; V(0) when that is not known, or the job does not run.
+      description: Files in all, of a backup as many as the last one had; V(0) when that is not known.
       type: int
-      returned: always
-      sample: 0
+      returned: while the job runs
+      sample: 1204
     bytes_done:
-      description: Bytes read or written so far; V(0) unless the job runs.
+      description: Bytes read or written so far.
       type: int
-      returned: always
-      sample: 0
+      returned: while the job runs
+      sample: 41943040
     bytes_total:
-      description: Bytes in all, of a backup as many as the last one read; V(0) when that is not known, or the job does not run.
+      description: Bytes in all, of a backup as many as the last one read; V(0) when that is not known.
       type: int
-      returned: always
-      sample: 0
+      returned: while the job runs
+      sample: 87137894
     rate:
-      description: Bytes a second, lately; V(0) unless the job runs.
+      description: Bytes a second, lately.
       type: int
-      returned: always
-      sample: 0
+      returned: while the job runs
+      sample: 10485760
     remaining_seconds:
-      description: Seconds until the end at this rate; V(0) when that is not known, or the job does not run.
+      description: Seconds until the end at this rate; V(0) when that is not known.
       type: int
-      returned: always
-      sample: 0
+      returned: while the job runs
+      sample: 5
 """
 
 from ansible_collections.papi.backup.plugins.module_utils import _resources

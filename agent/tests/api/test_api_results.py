@@ -154,13 +154,15 @@ def test_a_job_is_told_from_waiting_to_its_end(api: RunningApi) -> None:
         "bytes_stored": 0,
         "entries_changed": 0,
         "warnings": 0,
-    } | dict.fromkeys(PROGRESS, 0)
+    }
     assert api.get("job/list").data == [waiting]
     api.world.store.jobs.start(1)
     assert api.get("job/list").data == [waiting | {"job_status": "running"}]
     api.world.queue.running[1] = Progress(3, 10, 1 << 20, 1 << 30, 99, 1 << 19, 2046)
     told = dict(zip(PROGRESS, (3, 10, 1 << 20, 1 << 30, 1 << 19, 2046), strict=True))
     assert api.get("job/list").data == [waiting | {"job_status": "running"} | told]
+    api.world.queue.running[1] = Progress()
+    assert api.get("job/list").data == [waiting | {"job_status": "running"} | dict.fromkeys(PROGRESS, 0)]
     api.world.store.jobs.finish(1, JobResult("done", "full", 22439812, 10, 3000, 2000, 7, ("one", "two")))
     assert api.get("job/list").data == [
         waiting

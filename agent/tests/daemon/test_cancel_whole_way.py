@@ -83,10 +83,15 @@ def test_two_backups_run_at_a_time_tell_their_progress_and_end_when_they_are_can
             run(daemon, "two", "full"),
         )
         eventually(lambda: statuses(daemon) == ["running", "waiting", "running"], "two run, one waits")
-        eventually(lambda: jobs(daemon)[first]["bytes_done"] + jobs(daemon)[other]["bytes_done"], "progress")
+        eventually(
+            lambda: all(jobs(daemon)[job].get("files_done") for job in (first, other)),
+            "both are on their way",
+        )
         told = jobs(daemon)
-        assert sum(told[job]["files_done"] for job in (first, other)) > 0
-        assert told[first]["size_transferred"] == told[again]["bytes_done"] == told[again]["rate"] == 0
+        for job in (first, other):
+            assert told[job]["bytes_done"] > 0 and told[job]["rate"] > 0
+            assert told[job]["size_transferred"] == 0
+        assert "bytes_done" not in told[again]
         eventually(lambda: proxy.sent > SILENT_AFTER, "the storage is silent")
         for job in (again, first, other):
             answer = daemon.ask(f"{API}/job/cancel", "POST", job_id=str(job))
@@ -98,7 +103,7 @@ def test_two_backups_run_at_a_time_tell_their_progress_and_end_when_they_are_can
         for told_job in jobs(daemon).values():
             assert (told_job["error_code"], told_job["size_transferred"]) == (3015, 0)
             assert told_job["description"] == f"[3015] cancelled by uid {os.getuid()}"
-            assert told_job["bytes_done"] == told_job["rate"] == told_job["remaining_seconds"] == 0
+            assert "rate" not in told_job
     with Proxy(proxy.target_port, port=proxy.port):
         name = access.storage.storage_name
         assert daemon.ask(f"{API}/backup/list", storage_name=name)["data"] == {name: {}}

@@ -94,10 +94,10 @@ def test_a_job_that_has_ended_is_not_cancelled_and_that_is_no_error(world: World
 def test_progress_is_told_of_running_jobs_alone(world: World) -> None:
     job = world.add_job()
     world.queue.running[job.job_id] = Progress(files_done=3)
-    assert world.services.jobs.progress(job) == Progress()
+    assert world.services.jobs.progress(job) is None
     assert world.services.jobs.progress(world.store.jobs.start(job.job_id)) == Progress(files_done=3)
     world.queue.running.clear()
-    assert world.services.jobs.progress(world.store.jobs.get(job.job_id)) == Progress()
+    assert world.services.jobs.progress(world.store.jobs.get(job.job_id)) is None
 
 
 def test_backups_are_listed_by_storage_and_name_oldest_first(world: World) -> None:

@@ -81,6 +81,26 @@ PUBLIC_KEY = record(
     Field("pub_key", TextShape(pattern=r"^ssh-[a-z0-9-]+ [^ ]+ [^ ]+$"), "As authorized_keys takes it."),
 )
 
+_PROGRESS = tuple(
+    Field(name, NUMBER, meaning, extension=True, optional=True)
+    for name, meaning in (
+        ("files_done", "Files read or written so far; only while the job runs."),
+        (
+            "files_total",
+            "Files in all, of a backup as many as the last one had, 0: not known; only while the job runs.",
+        ),
+        ("bytes_done", "Bytes read or written so far; only while the job runs."),
+        (
+            "bytes_total",
+            "Bytes in all, of a backup as many as the last one read, 0: not known; only while the job runs.",
+        ),
+        ("rate", "Bytes a second, lately; only while the job runs."),
+        (
+            "remaining_seconds",
+            "Seconds until the end at this rate, 0: not known; only while the job runs.",
+        ),
+    )
+)
 JOB = record(
     "A job.",
     Field("job_id", IDENTIFIER, "Unique identifier of the job."),
@@ -104,27 +124,7 @@ JOB = record(
         extension=True,
     ),
     Field("warnings", NUMBER, "How many warnings there were.", extension=True),
-    Field("files_done", NUMBER, "Files read or written so far; 0 unless the job runs.", extension=True),
-    Field(
-        "files_total",
-        NUMBER,
-        "Files in all, of a backup as many as the last one had; 0: not known, or the job does not run.",
-        extension=True,
-    ),
-    Field("bytes_done", NUMBER, "Bytes read or written so far; 0 unless the job runs.", extension=True),
-    Field(
-        "bytes_total",
-        NUMBER,
-        "Bytes in all, of a backup as many as the last one read; 0: not known, or the job does not run.",
-        extension=True,
-    ),
-    Field("rate", NUMBER, "Bytes a second, lately; 0 unless the job runs.", extension=True),
-    Field(
-        "remaining_seconds",
-        NUMBER,
-        "Seconds until the end at this rate; 0: not known, or the job does not run.",
-        extension=True,
-    ),
+    *_PROGRESS,
 )
 JOBS = ListShape(JOB)
 RESTORE_PLAN = record(

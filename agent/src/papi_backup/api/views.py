@@ -188,24 +188,33 @@ def _last_job_view(job: Job | None, zone: ZoneInfo) -> Fields:
     }
 
 
-def job_view(job: Job, zone: ZoneInfo, progress: Progress = Progress()) -> Fields:  # noqa: B008 -- frozen
-    """A job (list_jobs); the progress of one that does not run is nothing but zeros."""
-    return _numbered("job_id", job.job_id) | {
-        "job_type": job.job_type,
-        "job_status": job.job_status,
-        "description": job.description,
-        "backup_name": job.backup_name,
-        "backup_type": job.backup_type,
-        "start_date": format_date(job.start_date, zone),
-        "end_date": format_date(job.end_date, zone),
-        "size_transferred": job.size_transferred,
-        "size_transferred_human": human_size(job.size_transferred),
-        "error_code": job.error_code,
-        "files": job.files,
-        "bytes_read": job.bytes_read,
-        "bytes_stored": job.bytes_stored,
-        "entries_changed": job.entries_changed,
-        "warnings": job.warnings,
+def job_view(job: Job, zone: ZoneInfo, progress: Progress | None = None) -> Fields:
+    """A job (list_jobs), of a running one with its ``progress``: a long history stays as short as it can."""
+    return (
+        _numbered("job_id", job.job_id)
+        | {
+            "job_type": job.job_type,
+            "job_status": job.job_status,
+            "description": job.description,
+            "backup_name": job.backup_name,
+            "backup_type": job.backup_type,
+            "start_date": format_date(job.start_date, zone),
+            "end_date": format_date(job.end_date, zone),
+            "size_transferred": job.size_transferred,
+            "size_transferred_human": human_size(job.size_transferred),
+            "error_code": job.error_code,
+            "files": job.files,
+            "bytes_read": job.bytes_read,
+            "bytes_stored": job.bytes_stored,
+            "entries_changed": job.entries_changed,
+            "warnings": job.warnings,
+        }
+        | (_progress_view(progress) if progress else {})
+    )
+
+
+def _progress_view(progress: Progress) -> Fields:
+    return {
         "files_done": progress.files_done,
         "files_total": progress.files_total,
         "bytes_done": progress.bytes_done,

@@ -63,10 +63,9 @@ class JobService:
         """Return the history in creation order."""
         return self._store.jobs.list()
 
-    def progress(self, job: Job) -> Progress:
-        """Return how far a running job is; nothing but zeros for any other."""
-        known = self._queue.progress(job.job_id) if job.job_status == "running" else None
-        return known or Progress()
+    def progress(self, job: Job) -> Progress | None:
+        """Return how far a running job is; None for any other."""
+        return self._queue.progress(job.job_id) if job.job_status == "running" else None
 
     def cancel(self, job_id: int, by: str, *, apply: bool) -> Change[Job]:
         """End a job that waits or runs, in the name of ``by``; one that has ended stays as it is.
