@@ -84,7 +84,7 @@ def test_two_backups_run_at_a_time_tell_their_progress_and_end_when_they_are_can
         )
         eventually(lambda: statuses(daemon) == ["running", "waiting", "running"], "two run, one waits")
         eventually(
-            lambda: all(jobs(daemon)[job].get("files_done") for job in (first, other)),
+            lambda: all(jobs(daemon)[job].get("bytes_done") for job in (first, other)),
             "both are on their way",
         )
         told = jobs(daemon)
