@@ -327,6 +327,23 @@ def test_errors_of_storages_keep_their_code_and_name_the_storage(api: RunningApi
     assert api.get("storage/test", storage_name="bucket").error == (code, "it said no")
 
 
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [("storage/test", {"storage_name": "vault"}), ("backup-config/test", {"backup_id": 1})],
+)
+def test_a_test_tells_its_steps_and_what_it_saw(
+    unchanged_api: RunningApi, path: str, fields: dict[str, object]
+) -> None:
+    assert unchanged_api.call("GET", path, fields).envelope == {
+        "success": 1,
+        "data": "success",
+        "steps": [
+            {"step": "reach", "milliseconds": 12, "detail": ""},
+            {"step": "clock", "milliseconds": 1, "detail": "the clocks agree"},
+        ],
+    }
+
+
 def test_a_test_pins_the_servers_key_unless_a_viewer_asks(api: RunningApi) -> None:
     viewer = api.login("viewer")
     fields = {"storage_name": "vault"}

@@ -12,7 +12,7 @@ from pathlib import Path
 from papi_backup.config import ApiSettings, Settings
 from papi_backup.engine.backup.sources import check_sources
 from papi_backup.model.catalog import CatalogEntry
-from papi_backup.model.check import StorageCheck
+from papi_backup.model.check import CheckedStep, StorageCheck
 from papi_backup.model.errors import PapiError
 from papi_backup.model.job import (
     BackupOrder,
@@ -87,7 +87,8 @@ class FakeQueries:
     def check_storage(self, access: StorageAccess) -> StorageCheck:
         self._of(access)
         self.during_check()
-        return StorageCheck(host_key=self.host_key if access.ssh_id else "")
+        steps = (CheckedStep("reach", 0.0123), CheckedStep("clock", 0.001, "the clocks agree"))
+        return StorageCheck(steps, self.host_key if access.ssh_id else "")
 
     def check_backup(self, order: BackupOrder, room: int) -> StorageCheck:
         check_sources(order.backup_name, order.sources.paths)

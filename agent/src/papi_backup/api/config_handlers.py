@@ -8,7 +8,7 @@ from typing import cast
 
 from papi_backup.api.call import Answer, Call, answer_change
 from papi_backup.api.parameters import Arguments
-from papi_backup.api.views import config_description, config_status, config_view, view_change
+from papi_backup.api.views import config_description, config_status, config_view, steps_view, view_change
 from papi_backup.model.schedule import BackupType, Period, Schedule
 from papi_backup.services.configs import ConfigFields
 
@@ -47,8 +47,8 @@ def get_backup_config(call: Call) -> Answer:
 
 def check_backup_config(call: Call) -> Answer:
     """Test a configuration: its sources and its storage."""
-    call.services.configs.test(call.arguments.integer("backup_id"), pin=call.identity.is_administrator)
-    return Answer()
+    backup_id, pin = call.arguments.integer("backup_id"), call.identity.is_administrator
+    return Answer(beside={"steps": steps_view(call.services.configs.test(backup_id, pin=pin))})
 
 
 def _fields(arguments: Arguments) -> ConfigFields:

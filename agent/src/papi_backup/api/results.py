@@ -33,6 +33,19 @@ NOTHING = RecordShape((), "Nothing: the thing is new, or goes.")
 SUCCESS = ConstantShape("success")
 
 JOB_ID = Field("job_id", IDENTIFIER, "The job that was queued; the same one for the same `request_id`.", True)
+STEPS = Field(
+    "steps",
+    ListShape(
+        record(
+            "A step that passed.",
+            Field("step", TEXT, "What was tried."),
+            Field("milliseconds", NUMBER, "How long it took."),
+            Field("detail", TEXT, "What was seen, such as a clock that differs or the room that is left."),
+        )
+    ),
+    "What was tried, in this order.",
+    True,
+)
 JOB_STATUS_NOW = Field(
     "job_status",
     TextShape(("running", "success", "failed")),

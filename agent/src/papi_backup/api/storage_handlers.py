@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from papi_backup.api.call import Answer, Call, answer_change
 from papi_backup.api.parameters import Arguments
-from papi_backup.api.views import storage_view, view_change
+from papi_backup.api.views import steps_view, storage_view, view_change
 from papi_backup.services.storages import S3StorageFields, SshStorageFields
 
 
@@ -51,8 +51,8 @@ def delete_storage(call: Call) -> Answer:
 
 def check_storage(call: Call) -> Answer:
     """Test a storage.  A viewer's test remembers no host key: viewers change nothing."""
-    call.services.storages.test(call.arguments.text("storage_name"), pin=call.identity.is_administrator)
-    return Answer()
+    name, pin = call.arguments.text("storage_name"), call.identity.is_administrator
+    return Answer(beside={"steps": steps_view(call.services.storages.test(name, pin=pin))})
 
 
 def _ssh_fields(arguments: Arguments) -> SshStorageFields:

@@ -24,7 +24,7 @@ from papi_backup.api.endpoint import CHANGE, READ, Endpoint
 from papi_backup.api.gate import CREDENTIALS
 from papi_backup.api.openapi import openapi_document
 from papi_backup.api.parameters import Parameter
-from papi_backup.api.shapes import ConstantShape, RecordShape, Shape
+from papi_backup.api.shapes import ConstantShape, Field, RecordShape, Shape
 from papi_backup.model.errors import NoSuchEntityError
 
 UNKNOWN = (NoSuchEntityError,)
@@ -40,6 +40,7 @@ def _read(
     *parameters: Parameter,
     unknown: bool = False,
     asks_storages: bool = False,
+    beside: tuple[Field, ...] = (),
 ) -> Endpoint:
     return Endpoint(
         path=f"backup/{path}",
@@ -50,6 +51,7 @@ def _read(
         parameters=parameters,
         asks_storages=asks_storages,
         result=result,
+        beside=beside,
         failures=UNKNOWN if unknown else (),
     )
 
@@ -139,6 +141,7 @@ _STORAGES = (
         fields.STORAGE_NAME,
         unknown=True,
         asks_storages=True,
+        beside=(results.STEPS,),
     ),
 )
 
@@ -261,6 +264,7 @@ _CONFIGS = (
         fields.BACKUP_ID,
         unknown=True,
         asks_storages=True,
+        beside=(results.STEPS,),
     ),
 )
 

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from papi_backup.api.dates import format_date
 from papi_backup.model.catalog import CatalogEntry
+from papi_backup.model.check import StorageCheck
 from papi_backup.model.job import Job, Progress, RestorePlanSummary
 from papi_backup.model.schedule import BackupType, Schedule
 from papi_backup.model.secret import MASK, NO_SECRET, Secret
@@ -222,6 +223,14 @@ def _progress_view(progress: Progress) -> Fields:
         "rate": progress.rate,
         "remaining_seconds": progress.remaining_seconds,
     }
+
+
+def steps_view(check: StorageCheck) -> list[Fields]:
+    """What a test tried (test_storage, test_backup_config)."""
+    return [
+        {"step": step.name, "milliseconds": round(step.seconds * 1000), "detail": step.detail}
+        for step in check.steps
+    ]
 
 
 def plan_view(plan: RestorePlanSummary, zone: ZoneInfo) -> Fields:

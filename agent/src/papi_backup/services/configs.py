@@ -12,6 +12,7 @@ from datetime import datetime
 
 from papi_backup.config import Settings
 from papi_backup.jobs.order_builder import OrderBuilder
+from papi_backup.model.check import StorageCheck
 from papi_backup.model.job import Job
 from papi_backup.model.schedule import BackupConfig, BackupType, Schedule
 from papi_backup.model.secret import NO_SECRET, Secret
@@ -136,7 +137,7 @@ class ConfigService:
                 self._store.configs.delete(backup_id)
         return Change(True, entry, None)
 
-    def test(self, backup_id: int, *, pin: bool) -> None:
+    def test(self, backup_id: int, *, pin: bool) -> StorageCheck:
         """Check what the next backup needs: sources, storage, room for it, and the key of its chain.
 
         Raises :class:`InvalidParameterError` for sources, else what the storage or the key raises.
@@ -146,6 +147,7 @@ class ConfigService:
         checked = self._queries.check_backup(order, self._room_for(config))
         if pin:
             self._storages.pin(order.access.storage, checked.host_key)
+        return checked
 
     def _room_for(self, config: BackupConfig) -> int:
         """Return how many bytes the next backup is expected to store: as many as the last of its types."""
