@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from fake_backends import World
+from fake_backends import CHEAP, World
 
 from papi_backup.model.account import Identity
 from papi_backup.model.errors import AuthenticationError, TooManyRequestsError
 from papi_backup.model.secret import Secret
 from papi_backup.services.access import AccessService
 from papi_backup.services.brake import MAXIMUM_KEYS, BrakeKey, FailureBrake, Limit
+from papi_backup.state import passwords
 
 RIGHT, WRONG = Secret("secret"), Secret("wrong")
 
@@ -46,6 +49,73 @@ def test_a_session_lasts_until_it_is_closed(access: AccessService) -> None:
     assert access.identity_of(session.token) == identity == Identity("viewer", "viewer")
     access.close_session(session.token)
     assert access.identity_of(session.token) is None
+
+
+def test_a_token_opens_what_its_role_says_and_an_accounts_password_serves_as_one(
+    access: AccessService, world: World
+) -> None:
+    token, value = world.store.tokens.add("ci", "viewer")
+    assert access.verify_key("ci", value, "a") == Identity("ci", "viewer")
+    assert access.verify_key("admin", RIGHT, "a") == Identity("admin", "administrator")
+    for name, wrong in (("ci", WRONG), ("admin", value), ("nobody", value)):
+        with pytest.raises(AuthenticationError, match=r"^Authentication Error$"):
+            access.verify_key(name, wrong, "a")
+    with pytest.raises(AuthenticationError):
+        access.verify(token.name, value, "a")
+
+
+def test_guesses_at_a_token_are_slowed_down_and_do_not_lock_its_owner_out(
+    access: AccessService, world: World
+) -> None:
+    value = world.store.tokens.add("ci", "viewer")[1]
+    for _unused in range(10):
+        with pytest.raises(AuthenticationError):
+            access.verify_key("ci", WRONG, "a")
+    with pytest.raises(TooManyRequestsError):
+        access.verify_key("ci", WRONG, "a")
+    assert access.verify_key("ci", value, "a")
+
+
+@pytest.mark.parametrize(
+    "withdraw", ["a new password", "a removed account", "one made anew", "a revoked token"]
+)
+def test_a_credential_that_is_withdrawn_between_its_check_and_the_session_opens_none(
+    access: AccessService, world: World, withdraw: str
+) -> None:
+    store = world.store
+    if withdraw == "a revoked token":
+        identity = access.verify_key("ci", store.tokens.add("ci", "viewer")[1], "a")
+        store.tokens.revoke("ci")
+    else:
+        identity = access.verify("admin", RIGHT, "a")
+        if withdraw == "a new password":
+            store.accounts.set_password("admin", RIGHT)
+        else:
+            store.accounts.remove("admin")
+        if withdraw == "one made anew":
+            store.accounts.add("admin", "viewer", RIGHT)
+    with pytest.raises(AuthenticationError):
+        access.open_session(identity)
+
+
+def test_every_refusal_costs_one_scrypt_whatever_the_name_is(
+    access: AccessService, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.store.tokens.add("ci", "viewer")
+    costs: list[tuple[int, ...]] = []
+    real = passwords.hashlib.scrypt
+
+    def counting(password: bytes, **parameters: Any) -> bytes:
+        costs.append((parameters["n"], parameters["r"], parameters["p"]))
+        return real(password, **parameters)
+
+    monkeypatch.setattr(passwords.hashlib, "scrypt", counting)
+    for verify in (access.verify, access.verify_key):
+        for name in ("admin", "viewer", "ci", "nobody", "no name"):
+            costs.clear()
+            with pytest.raises(AuthenticationError):
+                verify(name, WRONG, "a")
+            assert costs == [(CHEAP.n, CHEAP.r, CHEAP.p)]
 
 
 def test_repeated_failures_of_an_account_at_an_address_wait_ever_longer(

@@ -11,7 +11,6 @@ from papi_backup.api.parameters import Parameter, read_arguments
 from papi_backup.api.peers import Peer, TrustedPeers
 from papi_backup.api.raw_parameters import RawParameters
 from papi_backup.model.account import Identity
-from papi_backup.model.secret import Secret
 from papi_backup.services.access import AccessService, Session
 
 COOKIE = "PHPSESSID"
@@ -21,11 +20,11 @@ _PASSWORD = SecretText(maximum=1024, may_be_blank=True, undecodable=True)
 CREDENTIALS = (
     Parameter("username", _NAME, meaning="Name of the account."),
     Parameter("password", _PASSWORD, meaning="Password of the account."),
-    Parameter("api_key", _NAME, meaning="The same as `username`, for licence-style logins."),
-    Parameter("key", _NAME, meaning="The same as `username`, for licence-style logins."),
-    Parameter("api_token", _PASSWORD, meaning="The same as `password`, for licence-style logins."),
+    Parameter("api_key", _NAME, meaning="Name of an API token, or of an account."),
+    Parameter("key", _NAME, meaning="The same as `api_key`."),
+    Parameter("api_token", _PASSWORD, meaning="Value of the API token, or password of the account."),
 )
-"""Every method takes them: an account and its password, also under the names of licence-style logins."""
+"""Every method takes them: an account and its password, or an API token's name and value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +60,8 @@ class Gate:
 
         Wrong credentials raise :class:`AuthenticationError` or :class:`TooManyRequestsError`.
         """
-        credentials = _credentials(raw)
-        if credentials is not None:
-            identity = self._access.verify(*credentials, source.address)
+        identity = self._identify(raw, source.address)
+        if identity is not None:
             return Admission(identity, token, self._access.open_session(identity))
         known = self._access.identity_of(token) if token else None
         if known is not None:
@@ -72,14 +70,18 @@ class Gate:
             return Admission(Identity(f"uid {source.peer.uid}", "administrator"), token)
         return Admission(None, token)
 
-
-def _credentials(raw: RawParameters) -> tuple[str, Secret] | None:
-    arguments = read_arguments(CREDENTIALS, raw)
-    for name, secret in (("username", "password"), ("api_key", "api_token"), ("key", "api_token")):
-        given_name, given_secret = arguments.optional_text(name), arguments.optional_secret(secret)
-        if given_name is not None and given_secret is not None:
-            return given_name, given_secret
-    return None
+    def _identify(self, raw: RawParameters, address: str) -> Identity | None:
+        """Return who the credentials in the call are; None where it has none."""
+        arguments = read_arguments(CREDENTIALS, raw)
+        for name, secret, verify in (
+            ("username", "password", self._access.verify),
+            ("api_key", "api_token", self._access.verify_key),
+            ("key", "api_token", self._access.verify_key),
+        ):
+            given_name, given_secret = arguments.optional_text(name), arguments.optional_secret(secret)
+            if given_name is not None and given_secret is not None:
+                return verify(given_name, given_secret, address)
+        return None
 
 
 def cookie_token(header: str) -> str:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who calls: login sessions and credentials (design section 8; wire.md "Ways in")."""
+"""Who calls: login sessions, passwords and API tokens (design section 8; docs/accounts.md)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class AccessService:
         self._passwords = threading.BoundedSemaphore(_PASSWORDS_AT_ONCE)
 
     def verify(self, name: str, password: Secret, address: str) -> Identity:
-        """Return whose credentials these are.
+        """Return the account that has this password.
 
         Raises :class:`AuthenticationError`, or :class:`TooManyRequestsError` after repeated failures of the
         account or of the address.
@@ -54,11 +54,32 @@ class AccessService:
                 self._brake.failed(keys)
                 raise AuthenticationError("Authentication Error")
         self._brake.succeeded(pair)
-        return Identity(account.name, account.role)
+        return Identity(account.name, account.role, account.stamp)
+
+    def verify_key(self, name: str, token: Secret, address: str) -> Identity:
+        """Return the API token of that name and value, or the account that has this password.
+
+        Raises as :meth:`verify` does.  The right token of a name that strangers guess at is not held up: no
+        number of guesses finds one.  A wrong one costs what a wrong password costs, so that neither time nor
+        the answer tells which names are tokens'.
+        """
+        known = self._store.tokens.verify(name, token)
+        if known is not None:
+            return Identity(known.name, known.role, known.stamp)
+        return self.verify(name, token, address)
 
     def open_session(self, identity: Identity) -> Session:
-        """Start a session."""
-        return Session(identity, self._store.sessions.create(identity))
+        """Start a session for an identity that was just verified.
+
+        Raises :class:`AuthenticationError` when its credential was withdrawn since: ending sessions would
+        then have missed this one.
+        """
+        store = self._store
+        with store.transaction():
+            current = (store.accounts.is_current, store.tokens.is_current)
+            if not any(is_current(identity.name, identity.stamp) for is_current in current):
+                raise AuthenticationError("Authentication Error")
+            return Session(identity, store.sessions.create(identity))
 
     def identity_of(self, token: str) -> Identity | None:
         """Return whose session ``token`` is; None when it has ended or never was."""

@@ -4,17 +4,16 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 
-from papi_backup.model.account import ROLES, Account, Role
+from papi_backup.model.account import Account, Role
 from papi_backup.model.errors import InvalidParameterError, NoSuchEntityError
 from papi_backup.model.secret import Secret
-from papi_backup.state.database import Database, UniqueViolationError, Value
+from papi_backup.state.caller_names import check_new, is_name, refuse_taken
+from papi_backup.state.database import Database, Value
 from papi_backup.state.passwords import PasswordHash, ScryptCost, hash_password, matches, unmatchable
 from papi_backup.state.sessions import end_sessions_of
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,63}")
 MAXIMUM_PASSWORD_BYTES = 1024
 
 
@@ -33,23 +32,16 @@ class Accounts:
 
     def add(self, name: str, role: Role, password: Secret) -> Account:
         """Make an account; a bad or taken name, role or password is :class:`InvalidParameterError`."""
-        if not _NAME.fullmatch(name):
-            raise InvalidParameterError(
-                f"account name {name!r}: 1 to 64 letters, digits and _.@+-, the first a letter, digit or _",
-                "name",
-            )
-        if role not in ROLES:
-            raise InvalidParameterError(f"role {role!r} is none of {', '.join(ROLES)}", "role")
+        check_new("account", name, role)
         hashed = self._hash(password)
-        try:
+        with self._database.transaction():
+            refuse_taken(self._database, name)
             self._database.execute(
                 "INSERT INTO accounts (name, role, created, salt, hash, scrypt_n, scrypt_r, scrypt_p)"
                 " VALUES (?, ?, (SELECT coalesce(max(created), 0) + 1 FROM accounts), ?, ?, ?, ?, ?)",
                 (name, role, *_columns(hashed)),
             )
-        except UniqueViolationError as error:
-            raise InvalidParameterError(f"an account named {name!r} exists already", "name") from error
-        return Account(name, role)
+        return Account(name, role, hashed.salt)
 
     def remove(self, name: str) -> None:
         """Remove an account and end its sessions; raises :class:`NoSuchEntityError`."""
@@ -75,13 +67,19 @@ class Accounts:
         An unknown name costs the same scrypt, so that time does not tell who exists.  A hash made at
         another cost is renewed at today's.
         """
-        row = self._database.row("SELECT * FROM accounts WHERE name = ?", (name,)) if _is_text(name) else None
+        row = self._database.row("SELECT * FROM accounts WHERE name = ?", (name,)) if is_name(name) else None
         stored = _from_row(row) if row else self._nobody
         if not matches(password, stored) or row is None:
             return None
         if stored.cost != self._cost:
-            self._store(name, hash_password(password, self._cost), instead_of=stored)
-        return Account(row["name"], row["role"])
+            # With the old salt, which is the account's stamp: the password is still the same.
+            self._store(name, hash_password(password, self._cost, stored.salt), instead_of=stored)
+        return Account(row["name"], row["role"], stored.salt)
+
+    def is_current(self, name: str, stamp: bytes) -> bool:
+        """Whether the account is there and has the password that it had when ``stamp`` was told."""
+        row = self._database.row("SELECT salt FROM accounts WHERE name = ?", (name,))
+        return row is not None and bytes(row["salt"]) == stamp
 
     def _hash(self, password: Secret) -> PasswordHash:
         size = len(password.reveal().encode("utf-8", "surrogatepass"))
@@ -108,11 +106,6 @@ def _from_row(row: sqlite3.Row) -> PasswordHash:
     return PasswordHash(
         row["salt"], row["hash"], ScryptCost(row["scrypt_n"], row["scrypt_r"], row["scrypt_p"])
     )
-
-
-def _is_text(name: str) -> bool:
-    """Whether SQLite takes ``name``: a request may carry lone surrogates, which no account's name has."""
-    return _NAME.fullmatch(name) is not None
 
 
 def _no_account(name: str) -> NoSuchEntityError:

@@ -39,9 +39,9 @@ class PasswordHash:
         return f"PasswordHash(cost={self.cost})"
 
 
-def hash_password(password: Secret, cost: ScryptCost) -> PasswordHash:
-    """Hash ``password`` with a fresh salt."""
-    salt = os.urandom(_SALT_BYTES)
+def hash_password(password: Secret, cost: ScryptCost, salt: bytes = b"") -> PasswordHash:
+    """Hash ``password``, with a fresh salt if none is given."""
+    salt = salt or os.urandom(_SALT_BYTES)
     return PasswordHash(salt, _scrypt(password, salt, cost), cost)
 
 

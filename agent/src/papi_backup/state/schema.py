@@ -121,7 +121,23 @@ _ACCOUNTS_AND_CHAINS: Migration = (
 
 _ENTRIES_CHANGED: Migration = ("ALTER TABLE jobs ADD COLUMN entries_changed INTEGER NOT NULL DEFAULT 0",)
 
-MIGRATIONS: tuple[Migration, ...] = (_CONFIGURATION_AND_JOBS, _ACCOUNTS_AND_CHAINS, _ENTRIES_CHANGED)
+_API_TOKENS: Migration = (
+    # A name is an account's or a token's, never both: sessions are ended by name.
+    """CREATE TABLE api_tokens (
+        name TEXT PRIMARY KEY NOT NULL,
+        role TEXT NOT NULL CHECK (role IN ('administrator', 'viewer')),
+        created TEXT NOT NULL,
+        last_used TEXT,
+        token_hash BLOB NOT NULL
+    )""",
+)
+
+MIGRATIONS: tuple[Migration, ...] = (
+    _CONFIGURATION_AND_JOBS,
+    _ACCOUNTS_AND_CHAINS,
+    _ENTRIES_CHANGED,
+    _API_TOKENS,
+)
 """``MIGRATIONS[n]`` takes version n to version n + 1."""
 
 

@@ -28,6 +28,7 @@ from papi_backup.state.sealing import Cell, Sealer
 from papi_backup.state.sessions import Sessions
 from papi_backup.state.ssh_ids import SshIds
 from papi_backup.state.storages import Storages
+from papi_backup.state.tokens import ApiTokens
 
 MACHINE_ID = Path("/etc/machine-id")
 _SQLITE_HEADER = b"SQLite format 3\0"
@@ -57,6 +58,7 @@ class Store:
         self.configs = Configs(database, sealer)
         self.jobs = Jobs(database, sealer, clock)
         self.accounts = Accounts(database, password_cost)
+        self.tokens = ApiTokens(database, clock)
         self.sessions = Sessions(database, clock, session_idle)
         self.chain_keys = ChainKeys(database, sealer)
         self.high_water = HighWater(database, sealer)
