@@ -164,7 +164,8 @@ def _admitted(endpoint: Endpoint, admission: Admission) -> Identity:
     if endpoint.access == "open":
         return admission.identity or _NOBODY
     if admission.identity is None:
-        raise AuthenticationError("Authentication Error")
+        reason = f": {admission.refusal}" if admission.refusal else ""
+        raise AuthenticationError(f"Authentication Error{reason}")
     if endpoint.access == "administrator" and not admission.identity.is_administrator:
         raise PermissionDeniedError(
             f"Permission denied: {admission.identity.name!r} is a viewer, and {endpoint.name} is for"

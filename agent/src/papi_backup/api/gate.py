@@ -41,11 +41,13 @@ class Admission:
     """Who makes a call (None: nobody knows), with which session.
 
     ``session`` is one that this very call opened with its credentials; its cookie goes out with the answer.
+    ``refusal`` tells a peer of the unix socket why being that peer is not enough.
     """
 
     identity: Identity | None
     token: str = ""
     session: Session | None = None
+    refusal: str = ""
 
 
 class Gate:
@@ -68,7 +70,8 @@ class Gate:
             return Admission(known, token)
         if source.peer is not None and source.peer in self._trusted:
             return Admission(Identity(f"uid {source.peer.uid}", "administrator"), token)
-        return Admission(None, token)
+        refusal = self._trusted.refusal(source.peer) if source.peer is not None else ""
+        return Admission(None, token, refusal=refusal)
 
     def _identify(self, raw: RawParameters, address: str) -> Identity | None:
         """Return who the credentials in the call are; None where it has none."""

@@ -36,6 +36,7 @@ class TrustedPeers:
     def __init__(self, group: str = "") -> None:
         """``group`` "": none.  An unknown group raises :class:`InvalidParameterError`."""
         self._uids = frozenset((0, os.geteuid()))
+        self._group = group
         self.group_id: int | None = None
         if group:
             try:
@@ -44,6 +45,11 @@ class TrustedPeers:
                 raise InvalidParameterError(
                     f"socket_group: there is no group {group!r} on this host", "socket_group"
                 ) from None
+
+    def refusal(self, peer: Peer) -> str:
+        """Return why a peer is not trusted, and what it can do."""
+        admitted = f"neither root nor in the group {self._group!r}" if self._group else "not root"
+        return f"uid {peer.uid} is {admitted}; log in with an account or an API token"
 
     def __contains__(self, peer: Peer) -> bool:
         return peer.uid in self._uids or self.group_id in peer.groups
