@@ -27,6 +27,7 @@ LONG_MODULES = frozenset(
         "test_cancel",
         "test_changes",
         "test_daemon",
+        "test_daemon_access",
         "test_histories",
         "test_index_cache",
         "test_parent_choice",

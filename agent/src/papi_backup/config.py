@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import socket
 import tomllib
 from collections.abc import Callable, Mapping
@@ -26,13 +27,19 @@ DEFAULT_FILE = Path("/etc/papi-backup/agent.toml")
 DEFAULT_SOURCES = "default"
 IO_CLASSES = ("idle", "best-effort", "none")
 LOCALTIME = Path("/etc/localtime")
+SELF_MADE = "self-made"
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 (only compared with)
+_TLS_NAME = re.compile(r"(?:\*\.)?[A-Za-z0-9_:](?:[A-Za-z0-9_.:-]{0,251}[A-Za-z0-9_:])?")
 _SOCKET_PATH_BYTES = 107
 _UNNAMED_HOSTS = ("localhost", "localhost.localdomain", "localhost6", "localhost6.localdomain6")
 
 
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
-    """``[api]``: the listeners.  ``listen`` is "host:port" or ""; session idle time in seconds."""
+    """``[api]``: the listeners.  ``listen`` is "host:port" or ""; session idle time in seconds.
+
+    ``tls_self_made``: the agent makes its own certificate, for ``tls_names`` besides the host's own.
+    """
 
     socket: Path | None = None
     socket_group: str = ""
@@ -40,6 +47,8 @@ class ApiSettings:
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     session_idle_seconds: int = 1800
+    tls_self_made: bool = False
+    tls_names: tuple[str, ...] = ()
 
     @property
     def listen_host(self) -> str:
@@ -54,7 +63,7 @@ class ApiSettings:
     @property
     def uses_tls(self) -> bool:
         """Whether the TCP listener speaks https."""
-        return self.tls_certificate is not None
+        return self.tls_self_made or self.tls_certificate is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +88,13 @@ class Settings:
     drain_timeout: int = 30
     scrypt_cost: int = 1 << 16
     file: Path = DEFAULT_FILE
+
+    @property
+    def certificate_names(self) -> tuple[str, ...]:
+        """What a self-made certificate is for: this host's name, loopback, and what the settings say."""
+        bound = self.api.listen_host if self.api.listen_host not in _EVERYWHERE else ""
+        own = (self.host_name, bound, "localhost", "127.0.0.1", "::1")
+        return tuple(dict.fromkeys(name for name in (*own, *self.api.tls_names) if name))
 
     @property
     def zone(self) -> ZoneInfo:
@@ -172,8 +188,11 @@ def _api(table: Table) -> ApiSettings:
     if (certificate is None) != (key is None):
         missing = "tls_certificate" if certificate is None else "tls_key"
         raise table.error(missing, "tls_certificate and tls_key go together")
+    self_made = bool(table.choice("tls", "", ("", SELF_MADE)))
+    if self_made and certificate is not None:
+        raise table.error("tls", f"tls_certificate and tls_key are given; {SELF_MADE!r} is instead of them")
     if listen:
-        _check_listen(table, listen, tls=certificate is not None)
+        _check_listen(table, listen, tls=self_made or certificate is not None)
     elif socket_path is None:
         raise table.error("socket", "give a socket, or a listen address, or both")
     settings = ApiSettings(
@@ -183,6 +202,8 @@ def _api(table: Table) -> ApiSettings:
         tls_certificate=certificate,
         tls_key=key,
         session_idle_seconds=table.integer("session_idle_seconds", 1800, 10, 604_800),
+        tls_self_made=self_made,
+        tls_names=_tls_names(table, self_made),
     )
     table.refuse_unknown()
     return settings
@@ -198,8 +219,19 @@ def _check_listen(table: Table, listen: str, *, tls: bool) -> None:
     if not tls and not _is_loopback(host.strip("[]")):
         raise table.error(
             "listen",
-            f"{listen!r} is reachable from elsewhere: give tls_certificate and tls_key, or use 127.0.0.1",
+            f"{listen!r} is reachable from elsewhere and needs TLS: give tls_certificate and tls_key,"
+            f' or write tls = "{SELF_MADE}" for a certificate of the agent\'s own, or listen on 127.0.0.1',
         )
+
+
+def _tls_names(table: Table, self_made: bool) -> tuple[str, ...]:
+    names = table.texts("tls_names")
+    if names and not self_made:
+        raise table.error("tls_names", f'these are for tls = "{SELF_MADE}"; a given certificate has its own')
+    for name in names:
+        if not _TLS_NAME.fullmatch(name):
+            raise table.error("tls_names", f"{name!r} is neither a host name nor an IP address")
+    return names
 
 
 def _is_loopback(host: str) -> bool:

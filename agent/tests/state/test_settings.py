@@ -173,6 +173,23 @@ def test_a_mistake_at_the_top_names_its_key_and_the_file(
         ("api.tls_key", '[api]\nlisten = "0.0.0.0:1"\ntls_certificate = "/c"', "go together"),
         ("api.tls_certificate", '[api]\nlisten = "0.0.0.0:1"\ntls_key = "/k"', "go together"),
         ("api.tls_key", '[api]\nsocket = "/s"\ntls_key = "k"', "not an absolute path"),
+        ("api.listen", '[api]\nlisten = "0.0.0.0:1"', 'write tls = "self-made"'),
+        ("api.tls", '[api]\nlisten = "0.0.0.0:1"\ntls = "yes"', "self-made"),
+        (
+            "api.tls",
+            '[api]\nlisten = "0.0.0.0:1"\ntls = "self-made"\ntls_certificate = "/c"\ntls_key = "/k"',
+            "instead of them",
+        ),
+        (
+            "api.tls_names",
+            '[api]\nlisten = "127.0.0.1:1"\ntls_names = ["a"]',
+            "a given certificate has its own",
+        ),
+        (
+            "api.tls_names",
+            '[api]\nlisten = "0.0.0.0:1"\ntls = "self-made"\ntls_names = ["a b"]',
+            "neither a host name nor an IP address",
+        ),
         ("api.session_idle_seconds", '[api]\nsocket = "/s"\nsession_idle_seconds = 0', "whole number"),
         ("jobs.parallel", "[jobs]\nparallel = 0", "from 1 to 64"),
         ("jobs.parallel", "[jobs]\nparallel = true", "whole number"),

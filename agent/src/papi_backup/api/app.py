@@ -23,6 +23,7 @@ STORAGE_THREADS = 8
 """Calls that wait for storages have threads of their own, so that they do not keep others waiting."""
 
 _STOPPED = "The agent stops and could not wait for the end of this call; it may have been carried out."
+_STOPPED_BEFORE = "The agent stops and did not wait for the end of this request; nothing was done."
 
 
 class BackupApplication:
@@ -37,9 +38,11 @@ class BackupApplication:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         target = self._dispatcher.target(scope["path"])
-        last = True
+        last, received = True, False
         try:
-            reply = await self._answer(target, await receive_request(scope, receive, self._limits))
+            request = await receive_request(scope, receive, self._limits)
+            received = True
+            reply = await self._answer(target, request)
             last = False
         except ClientGoneError:
             return
@@ -47,7 +50,8 @@ class BackupApplication:
             reply = error_reply(target, InvalidParameterError(str(error)), 200)
         except asyncio.CancelledError:
             # Only a stopping agent cancels, and this answer is all that is left to do.
-            reply = error_reply(target, InternalError(_STOPPED), 200)
+            told = InternalError(_STOPPED if received else _STOPPED_BEFORE)
+            reply = error_reply(target, told, 200)
         await _send(reply, scope, receive, send, last=last)
 
     async def _answer(self, target: Target, request: Request) -> Reply:

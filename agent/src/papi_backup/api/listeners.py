@@ -71,7 +71,8 @@ def bind_tcp(settings: ApiSettings) -> socket.socket:
     try:
         if not settings.uses_tls and not ipaddress.ip_address(address[0]).is_loopback:
             raise InvalidParameterError(
-                f"listen: {settings.listen!r} is reachable from elsewhere and has no tls_certificate",
+                f"listen: {settings.listen!r} is reachable from elsewhere and needs TLS: give tls_certificate"
+                ' and tls_key, or write tls = "self-made"',
                 "listen",
             )
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -15,7 +15,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from starlette.types import ASGIApp
 from uvicorn.config import Config
 
 from papi_backup.api.app import create_app
@@ -27,9 +26,9 @@ from papi_backup.api.listeners import bind_tcp, bind_unix
 from papi_backup.api.peers import TrustedPeers
 from papi_backup.api.request import Limits
 from papi_backup.api.table import by_path
+from papi_backup.api.tls import ServerTls
 from papi_backup.config import Settings
 from papi_backup.jobs.heartbeat import Heartbeat
-from papi_backup.model.errors import InvalidParameterError
 from papi_backup.services.container import Services
 
 log = logging.getLogger(__name__)
@@ -53,11 +52,18 @@ class ApiServer:
     """The Backup API on the sockets that the settings name.  Methods are called from one thread."""
 
     def __init__(
-        self, settings: Settings, services: Services, instance_id: str, *, limits: Limits | None = None
+        self,
+        settings: Settings,
+        services: Services,
+        instance_id: str,
+        *,
+        limits: Limits | None = None,
+        tls: ServerTls | None = None,
     ) -> None:
         """Nothing is bound yet.  An unknown ``socket_group`` raises :class:`InvalidParameterError`."""
         self.heartbeat = Heartbeat("API", STUCK_SECONDS)
         self._settings = settings.api
+        self._tls = tls or ServerTls(settings)
         self._limits = limits or Limits()
         self._trusted = TrustedPeers(settings.api.socket_group)
         agent = AgentInfo(settings.host_name, instance_id, settings.zone)
@@ -73,8 +79,8 @@ class ApiServer:
     def start(self) -> None:
         """Listen and serve.
 
-        Raises :class:`InternalError` when a socket cannot be bound, and :class:`InvalidParameterError` for a
-        certificate that cannot be used.
+        Raises :class:`InternalError` when a socket cannot be bound or a certificate cannot be made, and
+        :class:`InvalidParameterError` for a given one that cannot be used.
         """
         listeners = self._bind()
         started: Future[None] = Future()
@@ -101,21 +107,21 @@ class ApiServer:
         listeners: list[_Listener] = []
         with ExitStack() as undo:
             if self._settings.listen:
-                config = self._config(self._app, tls=self._settings.uses_tls)
+                config = self._config(self._tls.context() if self._settings.uses_tls else None)
                 bound = undo.enter_context(bind_tcp(self._settings))
                 self.tcp_port = bound.getsockname()[1]
                 listeners.append(_Listener(f"{bound.getsockname()[0]} port {self.tcp_port}", bound, config))
             if self._settings.socket is not None:
-                config = self._config(self._app, tls=False)
+                config = self._config(None)
                 bound = undo.enter_context(bind_unix(self._settings.socket, self._trusted.group_id))
                 self._socket_file = (self._settings.socket, self._settings.socket.lstat().st_ino)
                 listeners.append(_Listener(str(self._settings.socket), bound, config))
             undo.pop_all()
         return listeners
 
-    def _config(self, app: ASGIApp, *, tls: bool) -> Config:
+    def _config(self, tls: ssl.SSLContext | None) -> Config:
         config = Config(
-            app,
+            self._app,
             http=protocol_class(self._limits),
             ws="none",
             lifespan="off",
@@ -126,14 +132,9 @@ class ApiServer:
             server_header=False,
             date_header=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            ssl_certfile=self._settings.tls_certificate if tls else None,
-            ssl_keyfile=self._settings.tls_key if tls else None,
         )
-        try:
-            config.load()
-        except (OSError, ssl.SSLError) as error:
-            files = f"tls_certificate {self._settings.tls_certificate}, tls_key {self._settings.tls_key}"
-            raise InvalidParameterError(f"{files}: {error}", "tls_certificate") from error
+        config.load()
+        config.ssl = tls
         return config
 
     def _run(self, listeners: list[_Listener], started: Future[None]) -> None:
@@ -149,7 +150,7 @@ class ApiServer:
     async def _serve(self, listeners: list[_Listener], started: Future[None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._servers = [QuietServer(listener.config) for listener in listeners]
-        beating = asyncio.create_task(self._beat(started))
+        tasks = [asyncio.create_task(self._beat(started)), asyncio.create_task(self._tls.keep_fresh())]
         try:
             await asyncio.gather(
                 *(
@@ -158,7 +159,8 @@ class ApiServer:
                 )
             )
         finally:
-            beating.cancel()
+            for task in tasks:
+                task.cancel()
 
     async def _beat(self, started: Future[None]) -> None:
         while not all(server.started for server in self._servers):

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from papi_backup import API_VERSION, __version__
-from papi_backup.cli import accounts, configuration, schedules, tokens
+from papi_backup.cli import accounts, configuration, schedules, tls, tokens
 from papi_backup.cli.parser import Parser
 from papi_backup.config import DEFAULT_FILE
 from papi_backup.model.errors import PapiError
@@ -44,6 +44,7 @@ def _parser() -> Parser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     accounts.add_commands(commands)
     tokens.add_commands(commands)
+    tls.add_commands(commands)
     configuration.add_commands(commands)
     schedules.add_commands(commands)
     version = commands.add_parser("version", help="print versions")
