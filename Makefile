@@ -4,7 +4,7 @@
 # Each target needs nothing done before it: scripts/setup, which each begins with, provides the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean test quick lint docs build fresh setup clean
+.PHONY: help demo demo-clean test quick lint docs bench-api build fresh setup clean
 
 help: ## tell what there is (this list)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,10 @@ lint: ## ruff, mypy, yamllint, shellcheck
 
 docs: ## docs/openapi.json and docs/api.md, made again from the endpoint table
 	@scripts/docs
+
+bench-api: ## latency of the API's listings under 50 clients, beside a bare handler of the same server
+	@scripts/setup
+	@.cache/venv/bin/python benchmarks/api_latency.py
 
 build: ## the collection's tarball and the agent's wheel, into build/
 	@scripts/build

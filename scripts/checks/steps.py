@@ -14,8 +14,22 @@ from pathlib import Path
 BIN = Path(sys.executable).parent
 TARGETS = ("all", "quick", "lint")
 _WORKERS = os.environ.get("PAPI_TEST_WORKERS", "2")
-_OURS = ("agent/src", "agent/tests", "tests/compare", "tests/realparts", "tests/tooling", "scripts")
-_TYPED = ("scripts/checks", "scripts/demonstration", "tests/compare/compare_trees.py", "tests/realparts")
+_OURS = (
+    "agent/src",
+    "agent/tests",
+    "tests/compare",
+    "tests/realparts",
+    "tests/tooling",
+    "scripts",
+    "benchmarks",
+)
+_TYPED = (
+    "scripts/checks",
+    "scripts/demonstration",
+    "benchmarks",
+    "tests/compare/compare_trees.py",
+    "tests/realparts",
+)
 _COLLECTION = ("plugins", "tests/unit")
 
 

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from papi_backup import API_VERSION, __version__
 from papi_backup.api.gate import Admission
+from papi_backup.api.job_listing import JobListing
 from papi_backup.api.parameters import Arguments
 from papi_backup.api.views import View, change_view, masked, revealed
 from papi_backup.model.account import Identity
@@ -50,6 +51,7 @@ class Call:
     admission: Admission
     identity: Identity
     arguments: Arguments
+    listing: JobListing
 
     @property
     def zone(self) -> ZoneInfo:

@@ -13,6 +13,7 @@ from papi_backup.api.call import AgentInfo, Answer, Call
 from papi_backup.api.endpoint import Endpoint
 from papi_backup.api.envelope import DEFAULT_FORMAT, FORMATS, encode, failure, success
 from papi_backup.api.gate import Admission, Gate, session_cookie
+from papi_backup.api.job_listing import JobListing
 from papi_backup.api.parameters import read_arguments
 from papi_backup.api.raw_parameters import raw_parameters
 from papi_backup.api.request import Request
@@ -59,6 +60,7 @@ class Dispatcher:
         self._services = services
         self._gate = gate
         self._agent = agent
+        self._listing = JobListing()
 
     def target(self, path: str) -> Target:
         """Look a path up; an unknown extension names nothing and is answered in the default format."""
@@ -111,6 +113,7 @@ class Dispatcher:
             admission=admission,
             identity=identity,
             arguments=read_arguments(endpoint.parameters, raw),
+            listing=self._listing,
         )
         answer = endpoint.handler(call)
         if answer.ends_session:

@@ -16,7 +16,7 @@ from papi_backup.services.jobs import RestoreFields
 def list_jobs(call: Call) -> Answer:
     """The history of jobs."""
     jobs, zone = call.services.jobs, call.zone
-    return Answer([job_view(job, zone, jobs.progress(job)) for job in jobs.list()])
+    return Answer(call.listing.of(jobs, zone, lambda job: job_view(job, zone, jobs.progress(job))))
 
 
 def cancel_job(call: Call) -> Answer:

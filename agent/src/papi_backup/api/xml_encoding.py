@@ -40,6 +40,13 @@ def encode_result(envelope: Mapping[str, object]) -> bytes:
     return "".join(parts).encode("utf-8")
 
 
+def encode_element(item: Mapping[str, object]) -> bytes:
+    """Return an item of a list, as it stands in the documents of :func:`encode_result`."""
+    parts: list[str] = []
+    _append(parts, "element", item)
+    return "".join(parts).encode("utf-8")
+
+
 def encode_name(key: str) -> str:
     """Return ``key`` as an element's name."""
     return _NOT_NAME.sub(_escaped, key) or _EMPTY_NAME

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -86,6 +86,14 @@ class JobService:
             error_code=code,
         )
         return Change(True, before, after)
+
+    def endings(self) -> builtins.list[tuple[int, bool]]:
+        """Return each job's id, and whether it has ended and never changes again, in creation order."""
+        return self._store.jobs.endings()
+
+    def some(self, job_ids: Collection[int]) -> builtins.list[Job]:
+        """Return those of these jobs that there are, in creation order."""
+        return self._store.jobs.some(job_ids)
 
     def run_backup(
         self, backup_name: str, backup_type: BackupType, request_id: str = "", *, apply: bool

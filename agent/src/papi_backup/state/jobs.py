@@ -33,6 +33,9 @@ _FAIL = (
     " error_code = :error_code, restore_key = NULL WHERE job_id = :job_id"
 )
 
+_ASKED_ONE_BY_ONE = 200
+"""Beyond, reading the whole table is quicker."""
+
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
@@ -82,6 +85,22 @@ class Jobs:
             "SELECT * FROM jobs ORDER BY job_id DESC LIMIT ?", (-1 if limit is None else limit,)
         )
         return [_from_row(row) for row in reversed(newest)]
+
+    def endings(self) -> builtins.list[tuple[int, bool]]:
+        """Return each job's id, and whether it has ended and never changes again, in creation order."""
+        rows = self._database.rows(
+            "SELECT job_id, job_status NOT IN ('waiting', 'running') FROM jobs ORDER BY job_id"
+        )
+        return [(job_id, bool(ended)) for job_id, ended in rows]
+
+    def some(self, job_ids: Collection[int]) -> builtins.list[Job]:
+        """Return those of these jobs that there are, in creation order."""
+        if len(job_ids) > _ASKED_ONE_BY_ONE:
+            wanted = frozenset(job_ids)
+            return [job for job in self.list() if job.job_id in wanted]
+        marks = ", ".join("?" * len(job_ids))
+        query = f"SELECT * FROM jobs WHERE job_id IN ({marks}) ORDER BY job_id"  # noqa: S608 (marks only)
+        return [_from_row(row) for row in self._database.rows(query, tuple(job_ids))]
 
     def by_request_id(self, request_id: str) -> Job | None:
         """Return the job a ``request_id`` made, if any; the empty one names none."""
