@@ -22,6 +22,7 @@ LONG_MODULES = frozenset(
         "test_api_fuzz",
         "test_api_schemathesis",
         "test_api_strangers",
+        "test_api_hostile_clients",
         "test_backup_check",
         "test_backup_failures",
         "test_cancel",

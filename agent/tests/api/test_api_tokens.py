@@ -121,6 +121,7 @@ def test_a_logout_ends_one_session_and_leaves_the_others(tmp_path: Path) -> None
         assert api.call("GET", LIST, via="port", cookie=other).data == []
 
 
+@pytest.mark.slow
 def test_the_time_of_a_refusal_does_not_tell_whether_the_name_is_known(tmp_path: Path) -> None:
     with api_of(tmp_path, Clock(), NOTICEABLE) as api:
         api.world.store.tokens.add("ci", "viewer")

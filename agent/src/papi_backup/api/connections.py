@@ -1,12 +1,16 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""uvicorn's connections, with what they lack: a deadline for a request's head, and the unix socket's peer."""
+"""uvicorn's connections, with what they lack: bounds of time and number, and the unix socket's peer."""
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import socket
-from typing import cast
+import sys
+import termios
+from collections import OrderedDict
+from typing import ClassVar, cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.config import Config
@@ -18,19 +22,29 @@ from papi_backup.api.request import PEER_KEY, Limits
 
 
 def protocol_class(limits: Limits) -> type[asyncio.Protocol]:
-    """Return the class of connections whose requests' heads come within ``limits.head_seconds``."""
+    """Return the class of one listener's connections, within ``limits``."""
 
     class Connection(WatchedConnection):
-        head_seconds = limits.head_seconds
+        bounds = limits
+        others: ClassVar[OrderedDict[WatchedConnection, None]] = OrderedDict()
 
     return Connection
 
 
 class WatchedConnection(H11Protocol):
-    """One connection.  A client that sends a head byte by byte is hung up on; an idle one too."""
+    """One connection.  A client that sends a head byte by byte is hung up on; an idle one too.
 
-    head_seconds: float = 0.0
+    Where there are too many, the one that has been quiet for longest makes room, unless it waits for an
+    answer: whoever just opens connections pushes out their own.
+    """
+
+    bounds: Limits = Limits()
+    others: ClassVar[OrderedDict[WatchedConnection, None]] = OrderedDict()
+    """Of the same listener, this one included, the longest quiet first."""
+
     _deadline: asyncio.TimerHandle | None = None
+    _look: asyncio.TimerHandle | None = None
+    _unsent = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Learn who it is, and wait for the first request."""
@@ -40,23 +54,58 @@ class WatchedConnection(H11Protocol):
         connection = transport.get_extra_info("socket")
         # The application of this connection alone: every request of it carries the same peer.
         self.app = _with_peer(self.app, connection)
+        self._make_room()
         self._watch_head()
+        self._look = self.loop.call_later(self.bounds.send_seconds, self._watch_sending)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes in; while they are no whole head, the deadline runs on."""
+        if self in self.others:
+            self.others.move_to_end(self)
         super().data_received(data)
         self._watch_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the deadline."""
+        """Forget the deadlines."""
+        self.others.pop(self, None)
         self._forget_deadline()
+        if self._look is not None:
+            self._look.cancel()
         super().connection_lost(exc)
+
+    def resume_writing(self) -> None:
+        """Note that the client takes its answer."""
+        self._unsent = 0
+        super().resume_writing()
+
+    @property
+    def _waits_for_its_answer(self) -> bool:
+        cycle = self.cycle
+        return cycle is not None and not cycle.response_complete and not cycle.more_body
+
+    def _make_room(self) -> None:
+        self.others[self] = None
+        if len(self.others) > self.bounds.connections:
+            quiet = (other for other in self.others if not other._waits_for_its_answer)
+            leaving = next(quiet, self)
+            # Closing may take long where the client does not read; it counts no more from now on.
+            self.others.pop(leaving)
+            leaving.transport.abort()
+
+    def _watch_sending(self) -> None:
+        """Hang up on a client that has taken nothing since the last look; closing would wait for it."""
+        unsent = self.transport.get_write_buffer_size() + _unsent_by_the_kernel(self.transport)
+        if 0 < self._unsent <= unsent:
+            self.transport.abort()
+            return
+        self._unsent = unsent
+        self._look = self.loop.call_later(self.bounds.send_seconds, self._watch_sending)
 
     def _watch_head(self) -> None:
         if self.cycle is not None and not self.cycle.response_complete:
             self._forget_deadline()
         elif self._deadline is None:
-            self._deadline = self.loop.call_later(self.head_seconds, self.transport.close)
+            self._deadline = self.loop.call_later(self.bounds.head_seconds, self.transport.close)
 
     def _forget_deadline(self) -> None:
         if self._deadline is not None:
@@ -80,6 +129,12 @@ class QuietServer(Server):
         """Stop listening; requests under way get ``timeout`` seconds.  Call it in the event loop."""
         self.config.timeout_graceful_shutdown = max(1, round(timeout))
         self._stopping.set()
+
+
+def _unsent_by_the_kernel(transport: asyncio.Transport) -> int:
+    """Return how many bytes the other end has not taken yet; the kernel takes megabytes before it waits."""
+    answer = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
+    return int.from_bytes(answer, sys.byteorder)
 
 
 def _with_peer(app: ASGIApp, connection: socket.socket) -> ASGIApp:

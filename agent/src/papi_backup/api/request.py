@@ -21,13 +21,16 @@ PEER_KEY = "papi.peer"
 class Limits:
     """``body`` and ``drained`` in bytes: what is taken, and what is thrown away so that the answer arrives.
 
-    ``head_seconds`` and ``body_seconds`` bound how long a request may take to come in.
+    ``head_seconds`` and ``body_seconds`` bound how long a request may take to come in; a client that takes
+    nothing of its answer for ``send_seconds`` is hung up on.  A listener has at most ``connections`` open.
     """
 
     body: int = 1 << 20
     drained: int = 16 << 20
     head_seconds: float = 15.0
     body_seconds: float = 30.0
+    send_seconds: float = 30.0
+    connections: int = 400
 
 
 class BadBodyError(Exception):
