@@ -25,6 +25,7 @@ from papi_backup.model.secret import Secret
 from papi_backup.services.change import Change
 from papi_backup.services.lookups import storage_access
 from papi_backup.services.ports import JobQueue, StorageQueries
+from papi_backup.state.jobs import JobExtent
 from papi_backup.state.store import Store
 
 
@@ -90,6 +91,10 @@ class JobService:
     def endings(self) -> builtins.list[tuple[int, bool]]:
         """Return each job's id, and whether it has ended and never changes again, in creation order."""
         return self._store.jobs.endings()
+
+    def extent(self) -> JobExtent:
+        """Return what tells, without reading the history, whether the same jobs are there and have ended."""
+        return self._store.jobs.extent()
 
     def some(self, job_ids: Collection[int]) -> builtins.list[Job]:
         """Return those of these jobs that there are, in creation order."""

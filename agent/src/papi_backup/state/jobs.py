@@ -45,6 +45,19 @@ class JobRequest:
     restore: RestoreOptions | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class JobExtent:
+    """How many jobs there are, the newest one's id, and the ids of those that wait or run.
+
+    Ids only grow, so equal extents mean the same jobs: removing one lowers the count, and adding one in its
+    place moves the last id.  Jobs end once, so those that are not live have ended, the same ones.
+    """
+
+    count: int
+    last_id: int
+    live: tuple[int, ...]
+
+
 class JobTransitionError(InternalError):
     """The job is not in a state this step can start from: another thread was first, or it has ended."""
 
@@ -92,6 +105,15 @@ class Jobs:
             "SELECT job_id, job_status NOT IN ('waiting', 'running') FROM jobs ORDER BY job_id"
         )
         return [(job_id, bool(ended)) for job_id, ended in rows]
+
+    def extent(self) -> JobExtent:
+        """Return what tells, without reading the history, whether the same jobs are there and have ended."""
+        row = self._database.row("SELECT count(*), max(job_id) FROM jobs")
+        live = self._database.rows(
+            "SELECT job_id FROM jobs WHERE job_status IN ('waiting', 'running') ORDER BY job_id"
+        )
+        count, last = (row[0], row[1] or 0) if row else (0, 0)
+        return JobExtent(count, last, tuple(job_id for (job_id,) in live))
 
     def some(self, job_ids: Collection[int]) -> builtins.list[Job]:
         """Return those of these jobs that there are, in creation order."""
