@@ -135,7 +135,7 @@ def test_a_client_that_reads_nothing_of_its_answers_is_hung_up_on(tmp_path: Path
 
 
 def test_a_client_that_reads_slowly_gets_its_whole_answer(tmp_path: Path, held: ExitStack) -> None:
-    with running_api(tmp_path, limits=Limits(send_seconds=0.3)) as api:
+    with running_api(tmp_path, limits=Limits(send_seconds=0.7)) as api:
         slow = held.enter_context(socket.socket())
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         slow.settimeout(PATIENT)

@@ -10,7 +10,7 @@ import socket
 import sys
 import termios
 from collections import OrderedDict
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.config import Config
@@ -31,6 +31,22 @@ def protocol_class(limits: Limits) -> type[asyncio.Protocol]:
     return Connection
 
 
+class _CountedTransport:
+    """A transport that counts what is written: bytes that are not sent yet may be those of another answer."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self.written = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Write."""
+        self.written += len(data)
+        self._transport.write(data)
+
+
 class WatchedConnection(H11Protocol):
     """One connection.  A client that sends a head byte by byte is hung up on; an idle one too.
 
@@ -44,11 +60,12 @@ class WatchedConnection(H11Protocol):
 
     _deadline: asyncio.TimerHandle | None = None
     _look: asyncio.TimerHandle | None = None
-    _unsent = 0
+    _seen = (0, 0)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Learn who it is, and wait for the first request."""
-        super().connection_made(cast("asyncio.Transport", transport))
+        self._counted = _CountedTransport(cast("asyncio.Transport", transport))
+        super().connection_made(cast("asyncio.Transport", self._counted))
         # uvicorn's access log has whole query strings, passwords and all; ours has none.
         self.access_log = False
         connection = transport.get_extra_info("socket")
@@ -73,11 +90,6 @@ class WatchedConnection(H11Protocol):
             self._look.cancel()
         super().connection_lost(exc)
 
-    def resume_writing(self) -> None:
-        """Note that the client takes its answer."""
-        self._unsent = 0
-        super().resume_writing()
-
     @property
     def _waits_for_its_answer(self) -> bool:
         cycle = self.cycle
@@ -95,10 +107,11 @@ class WatchedConnection(H11Protocol):
     def _watch_sending(self) -> None:
         """Hang up on a client that has taken nothing since the last look; closing would wait for it."""
         unsent = self.transport.get_write_buffer_size() + _unsent_by_the_kernel(self.transport)
-        if 0 < self._unsent <= unsent:
+        seen = (self._counted.written, unsent)
+        if unsent and seen == self._seen:
             self.transport.abort()
             return
-        self._unsent = unsent
+        self._seen = seen
         self._look = self.loop.call_later(self.bounds.send_seconds, self._watch_sending)
 
     def _watch_head(self) -> None:
