@@ -33,6 +33,11 @@ def alter(volume: Path) -> None:
     flip(volume)
 
 
+def alter_throughout(volume: Path) -> None:
+    """Damage each segment of it, wherever they begin."""
+    volume.write_bytes(bytes(byte ^ 1 for byte in volume.read_bytes()))
+
+
 DAMAGES = [remove, cut, empty, alter]
 
 
@@ -101,7 +106,7 @@ def test_volumes_put_in_each_others_place_are_refused(saved: RestoringHost, out:
 
 def test_every_name_of_a_lost_file_is_told(saved: RestoringHost, out: Path) -> None:
     for volume in saved.volumes("d"):
-        alter(volume)
+        alter_throughout(volume)
     message = broken_restore(saved, out).message
     assert f"{FILES + 1} entries could not be restored" in message
     assert list(saved.restored(out).iterdir()) == []
