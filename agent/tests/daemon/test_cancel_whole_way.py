@@ -104,10 +104,27 @@ def test_two_backups_run_at_a_time_tell_their_progress_and_end_when_they_are_can
             assert (told_job["error_code"], told_job["size_transferred"]) == (3015, 0)
             assert told_job["description"] == f"[3015] cancelled by uid {os.getuid()}"
             assert "rate" not in told_job
-    with Proxy(proxy.target_port, port=proxy.port):
+    with Proxy(proxy.target_port, port=proxy.port) as healthy:
         name = access.storage.storage_name
         assert daemon.ask(f"{API}/backup/list", storage_name=name)["data"] == {name: {}}
         last = run(daemon, "one", "inc")
         eventually(lambda: jobs(daemon)[last]["job_status"] == "success", "the next one is not in the way")
         assert jobs(daemon)[last]["backup_type"] == "full"
         assert [len(found) for found in daemon.ask(f"{API}/backup/list")["data"][name].values()] == [1]
+        healthy.delay = 0.05
+        cancel_a_restore(daemon, name, tmp_path / "out")
+    restored = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert len(restored) < FILES
+    for path in restored:
+        assert path.read_bytes() == (tmp_path / "source" / path.name).read_bytes(), "no file is half there"
+
+
+def cancel_a_restore(daemon: AgentProcess, storage_name: str, target: Path) -> None:
+    """Begin a restore over a slow network, and cancel it when it has written something."""
+    order = {"storage_name": storage_name, "backup_name": "one", "restore_date": "2100-01-01"}
+    answer = daemon.ask(f"{API}/backup/restore", "POST", **order, target_dir=str(target), encryption_key="")
+    job = int(answer["job_id"])
+    eventually(lambda: jobs(daemon)[job].get("bytes_done"), "the restore is on its way")
+    assert daemon.ask(f"{API}/job/cancel", "POST", job_id=str(job))["job_status"] == "running"
+    eventually(lambda: jobs(daemon)[job]["job_status"] == "failed", "the restore ends")
+    assert jobs(daemon)[job]["description"] == f"[3015] cancelled by uid {os.getuid()}"
