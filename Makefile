@@ -4,7 +4,7 @@
 # Each target needs nothing done before it: scripts/setup, which each begins with, provides the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean test quick lint docs bench-api build fresh setup clean
+.PHONY: help demo demo-clean test quick lint docs bench-api build wheelhouse molecule fresh setup clean
 
 help: ## tell what there is (this list)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,13 @@ bench-api: ## latency of the API's listings under 50 clients, beside a bare hand
 
 build: ## the collection's tarball and the agent's wheel, into build/
 	@scripts/build
+
+PYTHON ?= 3.11,3.13
+wheelhouse: ## all wheels that hosts without an index need, into build/wheelhouse (PYTHON=3.11,3.13)
+	@scripts/wheelhouse "$(PYTHON)"
+
+molecule: ## the roles and playbooks on hosts with a real systemd (needs root; podman, runc)
+	@scripts/molecule
 
 fresh: ## prove it: make demo and make test in a pristine Debian 12 root (needs root)
 	@scripts/fresh
