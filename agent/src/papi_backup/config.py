@@ -71,7 +71,8 @@ class Settings:
     """agent.toml, checked, with its defaults filled in.
 
     ``history_count`` and ``history_days`` bound the job history (0 = no bound), ``drain_timeout`` is
-    how many seconds a stopping agent waits for its running jobs, ``timezone`` an IANA name.
+    how many seconds a stopping agent waits for its running jobs, ``timezone`` an IANA name,
+    ``restore_socket`` where systemd starts the workers of restores (None: the agent forks them itself).
     """
 
     state_dir: Path
@@ -87,6 +88,7 @@ class Settings:
     history_days: int = 366
     drain_timeout: int = 30
     scrypt_cost: int = 1 << 16
+    restore_socket: Path | None = None
     file: Path = DEFAULT_FILE
 
     @property
@@ -161,6 +163,7 @@ def load_settings(
         history_days=jobs.integer("history_days", 366, 0, 36_600),
         drain_timeout=jobs.integer("drain_timeout", 30, 0, 86_400),
         scrypt_cost=_scrypt_cost(crypto),
+        restore_socket=jobs.optional_path("restore_socket"),
         file=path,
     )
     for table in (jobs, crypto, root):

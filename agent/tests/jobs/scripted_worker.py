@@ -54,6 +54,12 @@ class ScriptedEngine:
 
     def restore(self, order: RestoreOrder, report: Report) -> JobResult:
         report(Progress(bytes_done=5))
+        act = order.options.backup_name.partition("-")[0]
+        if act == "sleeps":
+            note(order, "sleeps", f"{os.getpid()} {spawn_helper()}")
+            time.sleep(60)
+        elif act == "exits":
+            os._exit(7)
         text = f"restored {order.options.backup_name} of {order.options.hostname}"
         return JobResult(text, "inc", 5, 1, 5, 0)
 
@@ -111,7 +117,7 @@ def spawn_helper() -> int:
     return helper
 
 
-def note(order: BackupOrder, name: str, text: str) -> None:
+def note(order: BackupOrder | RestoreOrder, name: str, text: str) -> None:
     draft = Path(order.state_dir) / f"{name}.draft"
     draft.write_text(text)
     draft.rename(Path(order.state_dir) / name)

@@ -232,6 +232,38 @@ def test_stopping_ends_a_job_that_takes_too_long_with_its_helpers_and_says_so(ag
         eventually(lambda pid=pid: is_gone(pid), f"process {pid} is gone")
 
 
+def test_a_job_that_a_stop_ended_runs_once_more_as_a_job_of_its_own_and_not_a_third_time(
+    agent: Agent,
+) -> None:
+    first = agent.start().enqueue_backup(agent.config("sleeps"), "full")
+    noted_pids(agent, "sleeps")
+    agent.supervisor.stop(timeout=0)
+    (second,) = [job for job in agent.store.jobs.list() if job.job_id != first.job_id]
+    assert (agent.job(first).job_status, second.job_status) == ("failed", "waiting")
+    assert (second.backup_name, second.backup_type, second.backup_id) == ("sleeps", "full", first.backup_id)
+    agent.start()
+    agent.running(second)
+    agent.supervisor.stop(timeout=0)
+    assert [job.job_status for job in agent.store.jobs.list()] == ["failed", "failed"]
+
+
+def test_a_restore_that_a_stop_ended_runs_once_more_with_its_key(agent: Agent) -> None:
+    storage = agent.store.storages.list()[0]
+    options = RestoreOptions(storage.storage_id, "sleeps", datetime.now(UTC), "", Secret("open sesame"))
+    agent.start().enqueue_restore(options)
+    noted_pids(agent, "sleeps")
+    agent.supervisor.stop(timeout=0)
+    waiting = agent.store.jobs.next_waiting(())
+    assert waiting is not None
+    assert waiting[1].restore == options
+
+
+def test_a_job_that_failed_by_itself_does_not_run_again(agent: Agent) -> None:
+    agent.ended(agent.start().enqueue_backup(agent.config("refuses"), "full"))
+    agent.supervisor.stop(timeout=0)
+    assert len(agent.store.jobs.list()) == 1
+
+
 def test_a_job_that_is_stopped_takes_back_what_it_did_and_so_do_its_helpers(agent: Agent) -> None:
     supervisor = agent.start()
     job = supervisor.enqueue_backup(agent.config("tidies"), "full")

@@ -8,9 +8,10 @@ import signal
 import time
 from collections.abc import Callable
 
+from papi_backup.jobs.launching import Worker
 from papi_backup.jobs.orders import Failure, JobOrder
 from papi_backup.jobs.pace import Pace
-from papi_backup.jobs.worker_process import WorkerProcess, WorkerProtocolError
+from papi_backup.jobs.worker_process import WorkerProtocolError
 from papi_backup.model.errors import InternalError
 from papi_backup.model.job import Job, JobResult, Progress
 
@@ -32,7 +33,7 @@ class RunningJob:
         self,
         job: Job,
         order: JobOrder,
-        worker: WorkerProcess,
+        worker: Worker,
         monotonic: Callable[[], float] = time.monotonic,
         *,
         expected: Progress = Progress(),  # noqa: B008 -- frozen

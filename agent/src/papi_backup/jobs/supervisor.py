@@ -16,11 +16,13 @@ from datetime import UTC, datetime
 from papi_backup.config import Settings
 from papi_backup.jobs.edge import outcome_of
 from papi_backup.jobs.heartbeat import Heartbeat
+from papi_backup.jobs.launching import ForkingLauncher, WorkerLauncher
 from papi_backup.jobs.order_builder import OrderBuilder
 from papi_backup.jobs.orders import Failure, JobOrder
 from papi_backup.jobs.redaction import Redactor
+from papi_backup.jobs.restore_unit import RestoreUnitLauncher
 from papi_backup.jobs.running import TERMINATION_GRACE, Outcome, RunningJob
-from papi_backup.jobs.worker_process import WORKER_COMMAND, WorkerProcess
+from papi_backup.jobs.worker_process import WORKER_COMMAND
 from papi_backup.model.errors import InternalError, NoSuchEntityError
 from papi_backup.model.job import BackupOrder, Job, JobResult, JobType, Progress, RestoreOptions
 from papi_backup.model.schedule import BackupConfig, BackupType
@@ -37,6 +39,9 @@ STOPPED = "the agent was stopped while this job ran; what it left on the storage
 IDLE_SECONDS = 5.0
 BUSY_SECONDS = 0.2
 """How often a worker's exit is looked for: its helpers may hold its pipe open when it dies."""
+
+AGAIN = "requeue:"
+"""How the request id of a second attempt begins; the id of the attempt that a stop ended follows."""
 
 CLOSING_SECONDS = 0.02
 PRUNE_SECONDS = 3600.0
@@ -66,14 +71,14 @@ class JobSupervisor:
         self._store = store
         self._orders = OrderBuilder(store, settings)
         self._settings = settings
-        priority = ("--nice", str(settings.nice), "--ionice", settings.ionice)
-        self._command = (*worker_command, *priority)
+        self._launcher = _launcher(settings, worker_command)
         self._clock = clock
         self._grace = termination_grace
         self._cancelled: dict[int, str] = {}
         self._prune_at = 0.0
         self._running: dict[int, RunningJob] = {}
         self._ended: list[tuple[Job, JobOrder | None, Outcome]] = []
+        self._requests: dict[int, JobRequest] = {}
         self._draining = False
         self._terminating = False
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -219,6 +224,7 @@ class JobSupervisor:
         launched = outcome_of(lambda: self._spawn(job, request), Redactor())
         if isinstance(launched, RunningJob):
             self._running[job.job_id] = launched
+            self._requests[job.job_id] = request
         else:
             self._ended.append((job, None, launched))
             self._write_down()
@@ -226,7 +232,7 @@ class JobSupervisor:
     def _spawn(self, job: Job, request: JobRequest) -> RunningJob:
         order = self._orders.build(job, request)
         expected = self._expected(job)
-        worker = WorkerProcess(order, self._command)
+        worker = self._launcher.launch(order)
         return RunningJob(job, order, worker, expected=expected, grace=self._grace)
 
     def _expected(self, job: Job) -> Progress:
@@ -259,6 +265,7 @@ class JobSupervisor:
             except (JobTransitionError, NoSuchEntityError) as error:
                 log.error("the outcome of job %d has no place: %s", job.job_id, error.message)
             del self._ended[0]
+            self._requests.pop(job.job_id, None)
             self._prune()
 
     def _prune(self) -> None:
@@ -267,7 +274,10 @@ class JobSupervisor:
 
     def _store_outcome(self, job: Job, order: JobOrder | None, outcome: Outcome) -> None:
         if isinstance(outcome, Failure):
-            self._store.jobs.fail(job.job_id, outcome.code, f"[{outcome.code}] {outcome.message}")
+            with self._store.transaction():
+                self._store.jobs.fail(job.job_id, outcome.code, f"[{outcome.code}] {outcome.message}")
+                if outcome.message == STOPPED:
+                    self._requeue(job)
             log.error("job %d failed with %d: %s", job.job_id, outcome.code, outcome.message)
             return
         with self._store.transaction():
@@ -278,11 +288,26 @@ class JobSupervisor:
         for warning in outcome.warnings:
             log.warning("job %d: %s", job.job_id, warning)
 
+    def _requeue(self, job: Job) -> None:
+        """Queue what the agent's stop ended once more, for its next start; what is stopped twice is not."""
+        request = self._requests.get(job.job_id)
+        if request is not None and not job.request_id.startswith(AGAIN):
+            again = f"{AGAIN}{job.job_id}"
+            new = self._enqueue(job.backup_name, job.backup_type, job.job_type, again, request)
+            log.warning("job %d will run again as job %d when the agent starts", job.job_id, new.job_id)
+
     def _remember_chain(self, order: BackupOrder, result: JobResult) -> None:
         if result.chain and result.chain_key:
             self._store.chain_keys.put(result.chain, result.chain_key)
         if result.high_water:
             self._store.high_water.put(order.access.storage.location, order.backup_name, result.high_water)
+
+
+def _launcher(settings: Settings, worker_command: Sequence[str]) -> WorkerLauncher:
+    forking = ForkingLauncher(settings.nice, settings.ionice, worker_command)
+    if settings.restore_socket is None:
+        return forking
+    return RestoreUnitLauncher(settings.restore_socket, settings.nice, settings.ionice, forking)
 
 
 def describe(job: Job) -> str:
