@@ -30,7 +30,7 @@ from papi_backup.state.store import Store
 OFTEN = {"WATCHDOG_USEC": "600000"}
 """A short watchdog makes the agent look after itself, and tell its status, often."""
 
-UNIT = Path(__file__).parents[2] / "systemd" / "papi-backup-agent.service"
+UNIT = Path(__file__).parents[3] / "roles/backup_agent/templates/papi-backup-agent.service.j2"
 
 
 @pytest.fixture
