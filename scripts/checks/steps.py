@@ -22,6 +22,8 @@ _OURS = (
     "tests/tooling",
     "scripts",
     "benchmarks",
+    "extensions/molecule",
+    "roles",
 )
 _TYPED = (
     "scripts/checks",

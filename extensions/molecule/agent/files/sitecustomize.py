@@ -1,10 +1,11 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""For tests only: brings one loop of the agent to a stop two seconds after its start, and shortens its patience."""
+"""For tests only: brings one loop of the agent to a stop two seconds after its start."""
 
 from __future__ import annotations
 
 import gc
+import importlib
 import sys
 import threading
 import time
@@ -18,21 +19,32 @@ def hang() -> None:
     with open("/etc/papi-backup-hang.txt", encoding="utf-8") as file:
         name = file.read().strip()
     time.sleep(2)
-    from papi_backup.api.server import ApiServer
-    from papi_backup.jobs.heartbeat import Heartbeat
-    from papi_backup.jobs.supervisor import JobSupervisor
-    from papi_backup.scheduler.loop import Scheduler
-
+    server, heartbeat, supervisor, scheduler = map(
+        importlib.import_module,
+        (
+            "papi_backup.api.server",
+            "papi_backup.jobs.heartbeat",
+            "papi_backup.jobs.supervisor",
+            "papi_backup.scheduler.loop",
+        ),
+    )
     found = gc.get_objects()
-    for heartbeat in [each for each in found if isinstance(each, Heartbeat)]:
-        heartbeat.limit = PATIENCE
+    for each in found:
+        if isinstance(each, heartbeat.Heartbeat):
+            each.limit = PATIENCE
     if name == "scheduler":
-        Scheduler.tick = lambda self: time.sleep(3600)
+        scheduler.Scheduler.tick = sleep_for_good
     elif name == "job supervisor":
-        JobSupervisor._turn = lambda self: time.sleep(3600)
+        supervisor.JobSupervisor._turn = sleep_for_good
     else:
-        (server,) = [each for each in found if isinstance(each, ApiServer)]
-        server._loop.call_soon_threadsafe(time.sleep, 3600)
+        (api,) = [each for each in found if isinstance(each, server.ApiServer)]
+        api._loop.call_soon_threadsafe(sleep_for_good)
+
+
+def sleep_for_good(*anything: object) -> None:
+    """Do nothing, and do not come back."""
+    del anything
+    time.sleep(3600)
 
 
 if any(argument.endswith("/papi-backup-agent") for argument in sys.orig_argv):

@@ -1,4 +1,3 @@
-#!/opt/papi-backup/current/bin/python
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The host fact ``ansible_local.papi_backup``: version, whether the agent answers, last success by backup."""
@@ -8,6 +7,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+from importlib.metadata import version
 
 SOCKET = "/run/papi-backup/agent.sock"
 SECONDS = 5
@@ -36,9 +36,7 @@ def jobs() -> list[dict[str, object]]:
 
 def facts() -> dict[str, object]:
     """Return the facts, also where the agent does not answer."""
-    from papi_backup import __version__
-
-    found: dict[str, object] = {"version": __version__, "running": True, "last_success": {}}
+    found: dict[str, object] = {"version": version("papi-backup-agent"), "running": True, "last_success": {}}
     try:
         last = {
             str(job["backup_name"]): job["end_date"]
