@@ -43,6 +43,10 @@ class Worker(Protocol):
         """End what is left, and free what the worker held in this process."""
         ...
 
+    def abandon(self) -> None:
+        """Free what it held in this process; it was killed and has not ended."""
+        ...
+
 
 class WorkerLauncher(Protocol):
     """Starts workers."""

@@ -81,6 +81,10 @@ class UnitWorker:
         """Hang up for good."""
         self._connection.close()
 
+    def abandon(self) -> None:
+        """Hang up for good: the unit ends its worker by itself."""
+        self.close()
+
     def _receive(self) -> None:
         while not self._ended:
             try:
