@@ -81,8 +81,8 @@ def _follow(running: RunningJob, connection: socket.socket) -> Message | None:
     """Pass progress on until the worker is gone; the outcome, or None where nobody waits for it any more."""
     told, listening = running.progress, True
     while (outcome := running.poll()) is None:
-        if listening and running.progress is not told:
-            told = running.progress
+        if listening and (progress := running.progress) != told:
+            told = progress
             listening = _send(connection, told)
         if listening and not _hung_up(running, connection):
             continue
