@@ -44,6 +44,7 @@ ionice = "idle"
 history_count = 500
 history_days = 0
 drain_timeout = 5
+restore_socket = "/run/papi-backup-restore.sock"
 [crypto]
 scrypt_cost = 1024
 [sources.default]
@@ -110,6 +111,7 @@ def test_every_key_arrives(load: Callable[..., Settings], tmp_path: Path) -> Non
         history_days=0,
         drain_timeout=5,
         scrypt_cost=1024,
+        restore_socket=Path("/run/papi-backup-restore.sock"),
         file=tmp_path / "agent.toml",
     )
     assert (settings.api.listen_host, settings.api.listen_port, settings.api.uses_tls) == ("::", 8480, True)
