@@ -35,7 +35,6 @@ class Caller:
     def __init__(self, api: RunningApi, role: str) -> None:
         self.name = "admin" if role == "administrator" else "viewer"
         self._api = api
-        self._cookie = api.login(self.name)
         self._password = {"username": self.name, "password": "secret"}
         existing = [token.name for token in api.world.store.tokens.list()]
         token_name = f"{self.name}-token-{len(existing)}"
@@ -46,7 +45,8 @@ class Caller:
         """POST, which every method takes."""
         path = f"/papi/{endpoint.path}{'' if endpoint.bare else extension}"
         credentials = {"token": self._token}.get(way, {} if way == "session" else self._password)
-        cookie = self._cookie if way == "session" else ""
+        # A new one each time: calls with a password open sessions too, and the oldest make room.
+        cookie = self._api.login(self.name) if way == "session" else ""
         via = "socket" if "socket" in way else "port"
         return self._api.call("POST", path, fields | credentials, via=via, cookie=cookie)
 
