@@ -133,6 +133,9 @@ def test_a_file_system_without_attributes_costs_warnings_only(host: RestoringHos
     assert len(result.warnings) == 1
     assert "attribute user.kept not set (Operation not supported): 2 entries" in result.warnings[0]
     assert (host.restored(place) / "first").read_bytes() == b"content"
+    # What can never be set right is nothing to do again.
+    assert host.plan(host.order(place)).repairs == 0
+    assert host.restore(host.order(place)).entries_changed == 0
 
 
 def _in_child(pipe: Any, order: RestoreOrder, opener: Any, uid: int) -> None:
@@ -290,6 +293,31 @@ def test_without_root_owners_and_devices_are_warnings_and_all_else_comes_back() 
         assert seen[b"setuid"].mode == 0o755
         assert seen[b"mine"] == host.seen()[b"mine"]
         assert not {b"null", b"null-again"} & set(seen)
+
+
+@pytest.mark.root
+def test_without_root_a_second_restore_changes_nothing_though_it_opens_shut_directories() -> None:
+    with tempfile.TemporaryDirectory(prefix="restore-") as base:
+        place = Path(base)
+        place.chmod(0o755)
+        host = RestoringHost.below(place)
+        (host.tree / "shut").mkdir()
+        (host.tree / "shut" / "setuid").write_bytes(b"content")
+        (host.tree / "shut" / "setuid").chmod(0o4755)
+        (host.tree / "shut").chmod(0o555)
+        host.back_up()
+        command("chmod", "-R", "a+rX", host.base / "store")
+        out = place / "out"
+        out.mkdir()
+        os.chown(out, NOBODY, NOBODY)
+        changed = []
+        for _number in range(2):
+            process, pipe = start_child(host.order(out), host.opener, NOBODY)
+            changed.append(pipe.recv().entries_changed)
+            process.join()
+        assert changed[0] > 0
+        assert changed[1] == 0
+        assert (host.restored(out) / "shut").stat().st_mode & 0o777 == 0o555
 
 
 @pytest.mark.root

@@ -16,6 +16,7 @@ from papi_backup.scheduler.schedule import next_runs, runs
 
 LOOKED_AT = 366
 """How many incremental runs are looked at for ones that no full takes: a year of daily ones."""
+_STEPS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ def next_of_each(
     next_runs does.
     """
     looked_at = itertools.islice(runs(inc, after, zone, minute), LOOKED_AT)
-    free = (run for run in looked_at if not _runs_at(full, run, zone, minute))
+    taken = _Taken(full, after, zone, minute)
+    free = (run for run in looked_at if run.astimezone(UTC) not in taken)
     return NextRuns(tuple(next_runs(full, after, zone, count, minute)), tuple(itertools.islice(free, count)))
 
 
@@ -63,7 +65,26 @@ def _typed(
     return ((run.astimezone(UTC), kind) for run in runs(schedule, after, zone, minute))
 
 
-def _runs_at(schedule: Schedule, run: datetime, zone: tzinfo, minute: int) -> bool:
-    instant = run.astimezone(UTC)
-    found = next(runs(schedule, instant - timedelta(seconds=1), zone, minute), None)
-    return found is not None and found.astimezone(UTC) == instant
+class _Taken:
+    """Tells which of ascending instants are runs of a full schedule, walking along with them."""
+
+    def __init__(self, full: Schedule, after: datetime, zone: tzinfo, minute: int) -> None:
+        self._full, self._zone, self._minute = full, zone, minute
+        self._runs = runs(full, after, zone, minute)
+        self._next = self._following()
+
+    def __contains__(self, instant: datetime) -> bool:
+        """Whether a full runs at ``instant``, which is later than the one asked for before."""
+        for _unused in range(_STEPS):
+            if self._next is None or self._next >= instant:
+                break
+            self._next = self._following()
+        else:
+            # Far behind: a leap is dearer than a step, and cheaper than many.
+            self._runs = runs(self._full, instant - timedelta(seconds=1), self._zone, self._minute)
+            self._next = self._following()
+        return self._next == instant
+
+    def _following(self) -> datetime | None:
+        run = next(self._runs, None)
+        return None if run is None else run.astimezone(UTC)

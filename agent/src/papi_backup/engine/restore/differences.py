@@ -5,6 +5,7 @@ what its plan counts are read off the same answer."""
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from dataclasses import dataclass
@@ -13,27 +14,23 @@ from papi_backup.engine.format.entries import SYMLINK, Entry
 
 _OURS = (b"user.", b"trusted.", b"system.posix_acl_", b"security.capability")
 """Attributes that are removed where a backup does not have them; a label of a security module stays."""
+_PRIVILEGED = (b"security.", b"trusted.")
 
 
 @dataclass(frozen=True, slots=True)
 class Differences:
     """What is not as the entry says.  ``extra`` attributes have to go, ``wrong`` ones have to be set.
 
-    ``beyond_us``: the owner differs and this process may not give the file away; the mode is then
-    compared without setuid and setgid bits, which are for the right owner only.
+    ``mendable``: whether this process can set any of it right.  Where it may not give the file away, the
+    mode is compared without setuid and setgid bits, which are for the right owner only.
     """
 
     owner: bool
-    beyond_us: bool
     mode: bool
     times: bool
     extra: tuple[bytes, ...]
     wrong: tuple[bytes, ...]
-
-    def __bool__(self) -> bool:
-        """Whether this process can set anything right."""
-        mendable = self.owner and not self.beyond_us
-        return mendable or self.mode or self.times or bool(self.extra or self.wrong)
+    mendable: bool
 
 
 def differences(
@@ -45,18 +42,16 @@ def differences(
     """
     found = attributes_of(target)
     disowned = (status.st_uid, status.st_gid) != owner
-    beyond_us = disowned and not _may_give(status, owner)
-    mode = without_set_ids(entry.mode) if beyond_us else entry.mode
-    return Differences(
-        owner=disowned,
-        beyond_us=beyond_us,
-        mode=entry.type != SYMLINK and stat.S_IMODE(status.st_mode) != mode,
-        times=status.st_mtime_ns != entry.mtime_ns,
-        extra=extra_of(found, entry),
-        wrong=tuple(
-            name for name, value in entry.xattrs.items() if name not in found or _value(target, name) != value
-        ),
+    given = disowned and _may_give(status, owner)
+    wanted_mode = entry.mode if given or not disowned else without_set_ids(entry.mode)
+    mode = entry.type != SYMLINK and stat.S_IMODE(status.st_mode) != wanted_mode
+    times = status.st_mtime_ns != entry.mtime_ns
+    extra = extra_of(found, entry)
+    wrong = tuple(
+        name for name, value in entry.xattrs.items() if name not in found or _value(target, name) != value
     )
+    attributes = any(_can_set(target, name) for name in (*extra, *wrong))
+    return Differences(disowned, mode, times, extra, wrong, given or mode or times or attributes)
 
 
 def without_set_ids(mode: int) -> int:
@@ -69,6 +64,17 @@ def _may_give(status: os.stat_result, owner: tuple[int, int]) -> bool:
     user, group = owner
     mine = user == status.st_uid == os.geteuid()
     return os.geteuid() == 0 or (mine and group in (os.getegid(), *os.getgroups()))
+
+
+def _can_set(target: int | bytes, name: bytes) -> bool:
+    """Whether a file system keeps such attributes and this process may set them, as far as can be told."""
+    if os.geteuid() != 0 and name.startswith(_PRIVILEGED):
+        return False
+    try:
+        os.getxattr(target, name)
+    except OSError as error:
+        return error.errno != errno.EOPNOTSUPP
+    return True
 
 
 def extra_of(found: tuple[bytes, ...], entry: Entry) -> tuple[bytes, ...]:

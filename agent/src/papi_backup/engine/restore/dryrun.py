@@ -11,11 +11,10 @@ import stat
 from papi_backup.engine.format.entries import DIRECTORY, FILE, Entry
 from papi_backup.engine.restore.accounts import OwnerNumbers
 from papi_backup.engine.restore.choose import Chosen, check_volumes, choose
-from papi_backup.engine.restore.differences import differences
 from papi_backup.engine.restore.existing import Existing
 from papi_backup.engine.restore.fetch import SegmentSource
 from papi_backup.engine.restore.files import require_empty
-from papi_backup.engine.restore.metadata import by_descriptor
+from papi_backup.engine.restore.metadata import MetadataWriter, by_descriptor
 from papi_backup.engine.restore.outcome import told
 from papi_backup.engine.restore.policy import Judge
 from papi_backup.engine.restore.preflight import check_target
@@ -94,7 +93,7 @@ class _Counts:
     def __init__(self, target: Target, surveyor: Surveyor, chosen: Chosen) -> None:
         self._target = target
         self._judge = Judge(target.overwrite, surveyor.index.items, chosen.opened.keys)
-        self._owners = OwnerNumbers()
+        self._metadata = MetadataWriter(OwnerNumbers(), Causes())
         self._first: dict[str, os.stat_result | None] = {}
         self.files = self.bytes = self.creates = self.overwrites = self.repairs = self.keeps = 0
         self.overwritten: list[str] = []
@@ -162,8 +161,7 @@ class _Counts:
             self._overwrites(entry)
 
     def _needs_repair(self, entry: Entry, descriptor: int) -> bool:
-        target = by_descriptor(descriptor)
-        return bool(differences(target, os.stat(target), entry, self._owners.of(entry.owner)))
+        return self._metadata.can_mend(by_descriptor(descriptor), entry)
 
     def _overwrites(self, entry: Entry) -> None:
         self.overwrites += 1

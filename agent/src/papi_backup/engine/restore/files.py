@@ -15,6 +15,7 @@ from papi_backup.engine.restore.metadata import MetadataWriter, by_descriptor
 from papi_backup.engine.restore.tree import BlockedError, Found, Place, Target, Tree, split
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NOT_EMPTY = frozenset((errno.ENOTEMPTY, errno.EEXIST))
 _DEVICES = {CHARACTER: stat.S_IFCHR, BLOCK: stat.S_IFBLK}
 
@@ -150,15 +151,27 @@ class Placer:
         """
         return self._metadata.bring_in_line(by_descriptor(descriptor), entry)
 
-    def directory_metadata(self, entry: Entry) -> bool:
-        """Set a directory's metadata, after everything below it is done.
+    def is_to_mend(self, entry: Entry) -> bool:
+        """Return whether a directory that is there needs other metadata; to be asked before it is disturbed.
 
-        Returns whether anything had to be set.  Raises BlockedError and OSError.
+        Raises BlockedError and OSError.
         """
+        if not entry.path:
+            return self._metadata.can_mend(by_descriptor(self._tree.directory(b"").descriptor), entry)
+        found = self._tree.find(entry.path)
+        if found is None or not stat.S_ISDIR(found.status.st_mode):
+            return False
+        descriptor = os.open(found.name, _OPEN_DIRECTORY, dir_fd=found.place.descriptor)
+        try:
+            return self._metadata.can_mend(by_descriptor(descriptor), entry)
+        finally:
+            os.close(descriptor)
+
+    def directory_metadata(self, entry: Entry) -> None:
+        """Set a directory's metadata, after everything below it is done.  Raises BlockedError and OSError."""
         place = self._tree.directory(entry.path)
-        changed = self._metadata.bring_in_line(by_descriptor(place.descriptor), entry)
+        self._metadata.bring_in_line(by_descriptor(place.descriptor), entry)
         self._tree.forget(entry.path)
-        return changed
 
     def _rename(self, place: Place, temporary: bytes, name: bytes, path: bytes) -> None:
         """Give a finished thing its name; an empty directory there makes way.  Raises BlockedError."""

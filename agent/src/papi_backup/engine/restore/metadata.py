@@ -47,6 +47,10 @@ class MetadataWriter:
         """Set everything on a file this process has just made and holds open."""
         self._set_all(descriptor, entry, present=inherits)
 
+    def can_mend(self, target: int | bytes, entry: Entry) -> bool:
+        """Return whether :meth:`bring_in_line` would set anything; sets nothing."""
+        return differences(target, os.stat(target), entry, self._owners.of(entry.owner)).mendable
+
     def bring_in_line(self, target: int | bytes, entry: Entry) -> bool:
         """Set what differs on a directory, or on something whose content is already right.
 

@@ -45,12 +45,12 @@ class PendingDirectory:
     """A directory whose metadata must wait until everything is written.
 
     ``only_if_made``: it is above what was asked for, and keeps its metadata if it was there before.
-    ``made``: this restore has just made it.
+    ``changed``: this restore has just made it, or found it with other metadata.
     """
 
     entry: Entry
     only_if_made: bool
-    made: bool
+    changed: bool
 
 
 @dataclass(frozen=True, slots=True)

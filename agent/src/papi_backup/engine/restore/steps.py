@@ -158,13 +158,17 @@ class ShareReader:
 
     def _directory(self, entry: Entry, selected: bool, result: ShareResult) -> None:
         """Make a directory that was asked for; one above is made when something below it is."""
-        only_if_made, fresh = True, False
+        only_if_made, changed = True, False
         prefix = entry.path + b"/" if entry.path else b""
         if selected and ANCESTOR not in entry.flags:
+            replaces = self._plan.target.replaces
+            # Before its mode is opened up and its time moves with what is written below.
+            to_mend = replaces and self._placer.is_to_mend(entry)
             fresh = bool(entry.path) and self._tree.make_directory(entry.path)
-            only_if_made = not fresh and not self._plan.target.replaces
+            only_if_made = not fresh and not replaces
+            changed = fresh or to_mend
             result.tally.others += 1
-        self._stack.append(_OpenDirectory(prefix, PendingDirectory(entry, only_if_made, fresh)))
+        self._stack.append(_OpenDirectory(prefix, PendingDirectory(entry, only_if_made, changed)))
 
     def _is_needed(self, entry: Entry, leaf: Leaf, row: int, result: ShareResult) -> bool:
         """Settle an entry that needs no content; return whether its content must be written."""

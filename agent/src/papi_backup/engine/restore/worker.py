@@ -185,8 +185,8 @@ class Worker:
         if directory.only_if_made and not made:
             return
         try:
-            if self._placer.directory_metadata(entry) or made or directory.made:
-                result.tally.changed += 1
+            self._placer.directory_metadata(entry)
+            result.tally.changed += made or directory.changed
         except (BlockedError, OSError) as error:
             self._refused(result, entry.path, error)
 
