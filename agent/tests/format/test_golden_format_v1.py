@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from datetime import datetime
@@ -35,6 +36,15 @@ every_backup = pytest.mark.parametrize(
 both = pytest.mark.parametrize("storage", KEYS)
 
 
+@pytest.fixture(scope="session")
+def storages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both storages, unpacked."""
+    directory = tmp_path_factory.mktemp("golden")
+    for storage in KEYS:
+        shutil.unpack_archive(GOLDEN / f"{storage}.zip", directory / storage)
+    return directory
+
+
 def expected(number: int) -> Description:
     """Return the tree as it was when a backup was made."""
     tree: Description = {}
@@ -56,11 +66,11 @@ def ignore(progress: Progress) -> None:
 
 @both
 @every_backup
-def test_recover_restores_it(tmp_path: Path, storage: str, number: int) -> None:
+def test_recover_restores_it(tmp_path: Path, storages: Path, storage: str, number: int) -> None:
     out, date = tmp_path / "out", KNOWN["backups"][number]["date"]
     command = [sys.executable, "-I", os.fspath(PLACE.parents[1] / "agent" / "recover.py")]
-    command += [os.fspath(GOLDEN / storage), "--host", KNOWN["host"], "--name", KNOWN["name"], "--date", date]
-    command += ["--target", os.fspath(out)]
+    command += [os.fspath(storages / storage), "--host", KNOWN["host"], "--name", KNOWN["name"]]
+    command += ["--date", date, "--target", os.fspath(out)]
     if KEYS[storage]:
         command += ["--key-file", os.fspath(GOLDEN / "key.txt")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -70,7 +80,7 @@ def test_recover_restores_it(tmp_path: Path, storage: str, number: int) -> None:
 
 @both
 @every_backup
-def test_the_engine_restores_it(tmp_path: Path, storage: str, number: int) -> None:
+def test_the_engine_restores_it(tmp_path: Path, storages: Path, storage: str, number: int) -> None:
     out = tmp_path / "out"
     options = RestoreOptions(
         storage_id=1,
@@ -82,13 +92,13 @@ def test_the_engine_restores_it(tmp_path: Path, storage: str, number: int) -> No
     )
     access = StorageAccess(S3Storage("golden", "id", Secret("unused"), "bucket", 1))
     order = RestoreOrder("another.example", access, options, os.fspath(tmp_path / "state"), helpers=0)
-    run_restore(order, partial(DirectoryStorage, GOLDEN / storage), ignore)
+    run_restore(order, partial(DirectoryStorage, storages / storage), ignore)
     assert restored(out) == expected(number)
 
 
 @both
-def test_it_is_listed_and_complete(storage: str) -> None:
-    place = DirectoryStorage(GOLDEN / storage)
+def test_it_is_listed_and_complete(storages: Path, storage: str) -> None:
+    place = DirectoryStorage(storages / storage)
     assert list_host_names(place) == [KNOWN["host"]]
     entries = list_backups(place, KNOWN["host"], KNOWN["name"])
     assert [entry.date.isoformat() for entry in entries] == [backup["date"] for backup in KNOWN["backups"]]
@@ -102,8 +112,8 @@ def test_it_is_listed_and_complete(storage: str) -> None:
 
 
 @both
-def test_it_holds_every_kind_of_page_and_entry(storage: str) -> None:
-    place = DirectoryStorage(GOLDEN / storage)
+def test_it_holds_every_kind_of_page_and_entry(storages: Path, storage: str) -> None:
+    place = DirectoryStorage(storages / storage)
     first = list_backups(place, KNOWN["host"])[0]
     pages = PageReader(place, open_backup(place, first, Secret(KEYS[storage])))
     leaves = [leaf for _reference, leaf in pages.leaves()]
