@@ -1,10 +1,9 @@
-#!/usr/bin/env python3
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Restores a papi.backup backup from a directory of downloaded objects, without the product.
 
-    recover.py OBJECTS --list
-    recover.py OBJECTS --host HOST --name NAME [--date DATE] [--key-file FILE] --target DIR
+    python3 recover.py OBJECTS --list
+    python3 recover.py OBJECTS --host HOST --name NAME [--date DATE] [--key-file FILE] --target DIR
 
 OBJECTS holds ``catalog/`` and ``data/`` as on the storage; DIR must be missing or empty.  A second reader of
 format version 1, written from docs/format.md: every byte is authenticated before it is used; what is damaged

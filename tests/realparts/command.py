@@ -22,12 +22,10 @@ class Listening(Protocol):
     @property
     def port(self) -> int:
         """The TCP port it listens on."""
-        ...
 
     @property
     def is_alive(self) -> bool:
         """Whether it still runs."""
-        ...
 
 
 def write_port(path: Path, port: int) -> None:

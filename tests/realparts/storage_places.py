@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
 
 import boto3
 import pytest
@@ -55,12 +54,16 @@ def on_disk(base: Path, make: Callable[[], Connectable]) -> Place:
 
 
 def on_ssh(access: StorageAccess, make: Callable[[StorageAccess], Connectable]) -> Place:
-    storage = cast("SshStorage", access.storage)
+    storage = access.storage
+    if not isinstance(storage, SshStorage):
+        raise TypeError(f"{storage.storage_name} is not on an SSH server")
     return on_disk(Path(storage.storage_base), lambda: make(access))
 
 
 def on_s3(access: StorageAccess) -> Place:
-    storage = cast("S3Storage", access.storage)
+    storage = access.storage
+    if not isinstance(storage, S3Storage):
+        raise TypeError(f"{storage.storage_name} is no bucket")
 
     def uploads() -> list[str]:
         client = boto3.client(

@@ -13,6 +13,11 @@ from papi_backup.api.table import by_path
 ENDPOINTS = by_path()
 
 
+def _is_integer(value: object) -> bool:
+    """Whether it is a number, and neither true nor false."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def endpoint_of(target: str) -> Endpoint | None:
     """Return the row of the table behind a request's target."""
     path = target.partition("?")[0]
@@ -25,7 +30,7 @@ def undeclared(endpoint: Endpoint, envelope: object) -> list[str]:
         return [f"the answer is {type(envelope).__name__}, not a dictionary"]
     if endpoint.bare and "openapi" in envelope:
         return list(endpoint.result.faults(envelope))
-    if type(envelope.get("success")) is not int:
+    if not _is_integer(envelope.get("success")):
         return [f"success is {envelope.get('success')!r}, not an integer"]
     return list(
         _of_success(endpoint, envelope) if envelope["success"] == 1 else _of_failure(endpoint, envelope)
@@ -51,7 +56,7 @@ def _of_failure(endpoint: Endpoint, envelope: Mapping[str, object]) -> Iterator[
         yield f"an error has {', '.join(envelope)}"
     if envelope["success"] != 0:
         yield f"success is {envelope['success']}"
-    if type(envelope.get("error_code")) is not int:
+    if not _is_integer(envelope.get("error_code")):
         yield f"error_code is {envelope.get('error_code')!r}, not an integer"
     elif envelope["error_code"] not in {error.code for error in endpoint.errors}:
         yield f"{endpoint.name} does not declare the error {envelope['error_code']}"

@@ -83,7 +83,7 @@ class RunningApi:
 
     world: World
     server: ApiServer
-    socket: Path
+    socket_path: Path
     tls: bool = False
     connections: list[http.client.HTTPConnection] = field(default_factory=list)
 
@@ -107,7 +107,7 @@ class RunningApi:
     def unix_socket(self) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.settimeout(SECONDS)
-        connection.connect(str(self.socket))
+        connection.connect(str(self.socket_path))
         return connection
 
     def tcp_socket(self) -> socket.socket:

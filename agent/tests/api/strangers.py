@@ -23,15 +23,12 @@ class Stranger(Protocol):
 
     def get(self, path: str, **fields: object) -> Any:
         """Call by GET and return the data."""
-        ...
 
     def post(self, path: str, **fields: object) -> Any:
         """Call by POST and return the data."""
-        ...
 
     def xml(self, path: str, **fields: object) -> bytes:
         """Call by GET and return the XML document."""
-        ...
 
 
 def _load_misp() -> ModuleType:

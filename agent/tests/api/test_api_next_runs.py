@@ -11,6 +11,8 @@ from running_api import RunningApi
 
 from papi_backup.model.schedule import BackupConfig, Schedule
 
+Fields = dict[str, Any]
+
 DAILY = Schedule("daily", time_run=(2,))
 
 
@@ -21,13 +23,13 @@ def schedule(api: RunningApi, full: Schedule, inc: Schedule) -> None:
 
 def listed(api: RunningApi, **parameters: str) -> tuple[list[str], list[str]]:
     """Return the next runs of full and incremental as list_backup_config tells them."""
-    (status,) = cast("list[dict[str, Any]]", api.get("backup-config/list", **parameters).data)
+    (status,) = cast("list[Fields]", api.get("backup-config/list", **parameters).data)
     return status["full"]["next_runs"], status["inc"]["next_runs"]
 
 
 def described(api: RunningApi, **parameters: str) -> tuple[list[str], list[str]]:
     """Return them as get_backup_config tells them."""
-    answer = cast("dict[str, Any]", api.get("backup-config/get", backup_name="system", **parameters).data)
+    answer = cast("Fields", api.get("backup-config/get", backup_name="system", **parameters).data)
     return answer["full"]["next_runs"], answer["inc"]["next_runs"]
 
 

@@ -68,10 +68,10 @@ def certificate(tmp_path: Path) -> tuple[Path, Path]:
 def test_the_socket_is_for_its_owner_and_its_group_and_goes_with_the_server(tmp_path: Path) -> None:
     group = grp.getgrgid(os.getegid()).gr_name
     with running_api(tmp_path, socket_group=group) as api:
-        status = api.socket.stat()
+        status = api.socket_path.stat()
         assert stat.S_ISSOCK(status.st_mode) and stat.S_IMODE(status.st_mode) == 0o660
         assert status.st_gid == os.getegid()
-    assert not api.socket.exists()
+    assert not api.socket_path.exists()
 
 
 def test_a_socket_left_behind_is_replaced_and_one_in_use_is_not(tmp_path: Path) -> None:

@@ -172,10 +172,9 @@ def test_redaction_masks(text: str, expected: str) -> None:
 
 
 def test_a_traceback_in_the_log_holds_no_secret() -> None:
-    try:
+    with pytest.raises(ValueError, match="swordfish") as caught:
         raise ValueError(Secret("swordfish").reveal())
-    except ValueError as error:
-        info = (ValueError, error, error.__traceback__)
+    info = (ValueError, caught.value, caught.tb)
     record = logging.LogRecord("n", logging.ERROR, "f", 1, "with %s", ("swordfish",), info)
     text = RedactingFormatter("%(message)s", Redactor(["swordfish"])).format(record)
     assert "ValueError" in text

@@ -35,7 +35,6 @@ class Kind(Protocol):
 
     def parse(self, values: Sequence[object]) -> object:
         """Return the checked value; raises :class:`UnfitError`."""
-        ...
 
 
 def single(values: Sequence[object]) -> object:

@@ -26,11 +26,9 @@ class Shape(Protocol):
 
     def faults(self, value: object, where: str = "data") -> Iterator[str]:
         """Tell what in ``value``, as JSON has it, does not fit."""
-        ...
 
     def schema(self) -> Schema:
         """Return the JSON Schema (2020-12), with ``xml`` as OpenAPI has it."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,11 +163,9 @@ class SegmentCache(Protocol):
 
     def load(self, volume: str, offset: int, length: int) -> bytes | None:
         """Return the bytes, or None when they are not there."""
-        ...
 
     def store(self, volume: str, offset: int, sealed: bytes) -> None:
         """Keep a segment; failing to is no error."""
-        ...
 
 
 class SegmentReader:

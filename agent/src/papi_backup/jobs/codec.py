@@ -85,13 +85,13 @@ def _decode_plain(kind: Any, data: Any) -> Any:
         return datetime.fromisoformat(_expect(str, data))
     if dataclasses.is_dataclass(kind):
         return _decode_dataclass(kind, _expect(dict, data))
-    if kind is float and type(data) is int:
+    if kind is float and isinstance(data, int) and not isinstance(data, bool):
         return float(data)
     return _expect(kind, data)
 
 
 def _expect(kind: type[T], data: Any) -> T:
-    if type(data) is not kind:
+    if not isinstance(data, kind) or (isinstance(data, bool) and kind is not bool):
         raise TypeError(f"expected {kind.__name__}, got {type(data).__name__}")
     return data
 

@@ -51,15 +51,12 @@ class Answers(Protocol):
 
     def list_backups(self, question: ListBackups) -> list[CatalogEntry]:
         """Raises :class:`PapiError`."""
-        ...
 
     def list_host_names(self, question: ListHostNames) -> list[str]:
         """Raises :class:`PapiError`."""
-        ...
 
     def check_storage(self, question: CheckStorage) -> object:
         """Return a dataclass with the fields of :class:`StorageCheck`.  Raises :class:`PapiError`."""
-        ...
 
     def check_backup(self, question: CheckBackup) -> object:
         """Return a dataclass with the fields of :class:`StorageCheck`.  Raises :class:`PapiError`."""
@@ -67,7 +64,6 @@ class Answers(Protocol):
 
     def plan_restore(self, question: PlanRestore) -> RestorePlanSummary:
         """Raises :class:`PapiError`."""
-        ...
 
 
 class RealAnswers:

@@ -37,11 +37,9 @@ class Engine(Protocol):
 
     def backup(self, order: BackupOrder, report: Report) -> JobResult:
         """Run one backup.  Raises :class:`PapiError`."""
-        ...
 
     def restore(self, order: RestoreOrder, report: Report) -> JobResult:
         """Run one restore.  Raises :class:`PapiError`."""
-        ...
 
 
 class RealEngine:

@@ -42,7 +42,9 @@ def planned_runs(
     both = heapq.merge(_typed(full, "full", after, zone, minute), _typed(inc, "inc", after, zone, minute))
     for instant, together in itertools.groupby(both, key=itemgetter(0)):
         # "full" sorts before "inc".
-        yield PlannedRun(instant.astimezone(zone), next(together)[1])
+        first = next(together, None)  # a group is never empty
+        if first is not None:
+            yield PlannedRun(instant.astimezone(zone), first[1])
 
 
 def next_of_each(

@@ -25,11 +25,9 @@ class JobQueue(Protocol):
 
     def enqueue_backup(self, config: BackupConfig, backup_type: BackupType, request_id: str = "") -> Job:
         """Queue a backup of ``config``."""
-        ...
 
     def enqueue_restore(self, options: RestoreOptions, request_id: str = "") -> Job:
         """Queue a restore."""
-        ...
 
     def cancel(self, job_id: int, by: str) -> Job:
         """End a job and return it as it is now; one that has ended stays as it is."""
@@ -37,7 +35,6 @@ class JobQueue(Protocol):
 
     def progress(self, job_id: int) -> Progress | None:
         """Return what a running job last reported."""
-        ...
 
 
 class StorageQueries(Protocol):
@@ -45,15 +42,12 @@ class StorageQueries(Protocol):
 
     def list_backups(self, access: StorageAccess, host_name: str) -> list[CatalogEntry]:
         """Return a host's backups."""
-        ...
 
     def list_host_names(self, access: StorageAccess) -> list[str]:
         """Return the hosts that have backups."""
-        ...
 
     def check_storage(self, access: StorageAccess) -> StorageCheck:
         """Test a storage; the error names the step that failed."""
-        ...
 
     def check_backup(self, order: BackupOrder, room: int) -> StorageCheck:
         """Test what a backup needs, ``room`` bytes on its storage included; the error names the step."""
@@ -61,4 +55,3 @@ class StorageQueries(Protocol):
 
     def plan_restore(self, order: RestoreOrder) -> RestorePlanSummary:
         """Return what a restore would do."""
-        ...

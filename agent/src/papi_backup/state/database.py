@@ -17,6 +17,14 @@ Value = str | int | bytes | None
 Values = Sequence[Value] | Mapping[str, Value]
 BUSY_SECONDS = 15.0
 
+# What SQLite raises beside them is about the file: unreadable, locked, full, no database at all.
+_OUR_MISTAKES = (
+    sqlite3.ProgrammingError,
+    sqlite3.DataError,
+    sqlite3.InternalError,
+    sqlite3.NotSupportedError,
+)
+
 
 class StateError(InternalError):
     """The state on disk cannot be opened, read or written; the message names the file and what to do."""
@@ -158,5 +166,5 @@ class _ErrorsInWords:
             # TRIGGER is what ON DELETE RESTRICT answers; the schema has no triggers of its own.
             if error.sqlite_errorname in ("SQLITE_CONSTRAINT_FOREIGNKEY", "SQLITE_CONSTRAINT_TRIGGER"):
                 raise ForeignKeyViolationError(str(error)) from error
-        elif isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError:
+        elif isinstance(error, sqlite3.DatabaseError) and not isinstance(error, _OUR_MISTAKES):
             raise StateError(f"the state database {self._path}: {error}") from error

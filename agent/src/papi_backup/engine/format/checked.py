@@ -40,28 +40,28 @@ def shown(value: object) -> str:
 
 def mapping(value: Any, what: str) -> dict[str, Any]:
     """Return a JSON object."""
-    if type(value) is not dict:
+    if not isinstance(value, dict):
         raise FormatError(f"{what} is no object")
     return value
 
 
 def array(value: Any, what: str, least: int = 0, most: int = LARGEST_NUMBER) -> list[Any]:
     """Return an array of ``least`` to ``most`` members."""
-    if type(value) is not list or not least <= len(value) <= most:
+    if not isinstance(value, list) or not least <= len(value) <= most:
         raise FormatError(f"{what} is no array of a possible length")
     return value
 
 
 def number(value: Any, what: str, least: int = 0, most: int = LARGEST_NUMBER) -> int:
     """Return an integer within bounds; ``true`` and ``1.0`` are none."""
-    if type(value) is not int or not least <= value <= most:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         raise FormatError(f"{what} holds {shown(value)} where a number from {least} to {most} belongs")
     return value
 
 
 def numbers(value: Any, what: str, least: int = 0, most: int = LARGEST_NUMBER) -> list[int]:
     """Return an array of integers within bounds."""
-    if type(value) is not list:
+    if not isinstance(value, list):
         raise FormatError(f"{what} is no array")
     if value and (set(map(type, value)) != {int} or min(value) < least or max(value) > most):
         raise FormatError(f"{what} holds something that is no number from {least} to {most}")
@@ -70,14 +70,14 @@ def numbers(value: Any, what: str, least: int = 0, most: int = LARGEST_NUMBER) -
 
 def text(value: Any, what: str) -> str:
     """Return a string."""
-    if type(value) is not str:
+    if not isinstance(value, str):
         raise FormatError(f"{what} holds {shown(value)} where text belongs")
     return value
 
 
 def texts(value: Any, what: str) -> list[str]:
     """Return an array of strings."""
-    if type(value) is not list or (value and set(map(type, value)) != {str}):
+    if not isinstance(value, list) or (value and set(map(type, value)) != {str}):
         raise FormatError(f"{what} is no array of texts")
     return value
 
@@ -85,7 +85,7 @@ def texts(value: Any, what: str) -> list[str]:
 def binary(value: Any, what: str, size: int = -1) -> bytes:
     """Return the bytes behind base64, of exactly ``size`` bytes unless that is negative."""
     try:
-        raw = base64.b64decode(value, validate=True) if type(value) is str else None
+        raw = base64.b64decode(value, validate=True) if isinstance(value, str) else None
     except ValueError:  # binascii.Error, or text that is not ASCII
         raw = None
     if raw is None or 0 <= size != len(raw):
@@ -95,6 +95,6 @@ def binary(value: Any, what: str, size: int = -1) -> bytes:
 
 def identifier(value: Any, what: str) -> str:
     """Return an id of a chain, backup or instance: it becomes part of object names."""
-    if type(value) is not str or not ID.fullmatch(value):
+    if not isinstance(value, str) or not ID.fullmatch(value):
         raise FormatError(f"{what} holds {shown(value)} where an id belongs")
     return value

@@ -35,7 +35,6 @@ class Crew(Protocol):
         self, plan: WorkPlan, shares: Iterable[Share], claims: Claims, told: Told
     ) -> Iterator[ShareResult]:
         """Yield what came of each share.  Raises PapiError where the restore must end."""
-        ...
 
 
 class Alone:

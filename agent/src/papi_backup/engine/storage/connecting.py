@@ -33,7 +33,6 @@ class Connectable(Storage, Protocol):
     @property
     def host_key(self) -> str:
         """The key an SSH server showed, ``<type> <base64>``; empty before, and for other storages."""
-        ...
 
     def room(self) -> int | None:
         """Return how many bytes are free there for this user; None where the storage cannot be asked.
@@ -50,4 +49,3 @@ class Connectable(Storage, Protocol):
         Raises :class:`InvalidStorageError` (4001), :class:`StorageCredentialsError` (4000) or
         :class:`TransientError`.
         """
-        ...

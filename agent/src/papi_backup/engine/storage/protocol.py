@@ -37,7 +37,6 @@ class ObjectWriter(Protocol):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append ``data``; the buffer may be reused by the caller when this returns."""
-        ...
 
     def commit(self) -> None:
         """Make the object durable and visible, create-only, and check its size on the server.
@@ -45,11 +44,9 @@ class ObjectWriter(Protocol):
         Raises :class:`ObjectExistsError` if another object has the name.  A lost reply followed
         by finding an object of exactly our content length that this writer sent is success.
         """
-        ...
 
     def abort(self) -> None:
         """Drop what was written; never raises; a no-op after :meth:`commit`."""
-        ...
 
 
 class Storage(Protocol):
@@ -60,34 +57,27 @@ class Storage(Protocol):
         depth unlimited, in no promised order.  A missing place yields nothing; a listing that
         fails or is cut short raises and never looks like an empty one.
         """
-        ...
 
     def list_children(self, prefix: str) -> Sequence[str]:
         """Return the names of the directories (common prefixes) directly below ``prefix``."""
-        ...
 
     def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """Return ``length`` bytes from ``offset`` (to the end when None); fewer only at the end.
 
         Raises :class:`ObjectMissingError`.
         """
-        ...
 
     def stat(self, name: str) -> ObjectInfo:
         """Return the object's size and time.  Raises :class:`ObjectMissingError`."""
-        ...
 
     def create(self, name: str, size_hint: int = 0) -> ObjectWriter:
         """Start a new object of about ``size_hint`` bytes."""
-        ...
 
     def delete(self, names: Sequence[str]) -> None:
         """Delete objects and directories they leave empty; a name that is gone is no error."""
-        ...
 
     def close(self) -> None:
         """End connections; never raises."""
-        ...
 
 
 class StorageOpener(Protocol):
@@ -95,4 +85,3 @@ class StorageOpener(Protocol):
 
     def __call__(self) -> Storage:
         """Return a new, connected storage."""
-        ...

@@ -26,16 +26,13 @@ class Connection(Protocol):
     @property
     def session(self) -> SftpSession:
         """The SFTP session."""
-        ...
 
     @property
     def host_key(self) -> str:
         """The key the server showed."""
-        ...
 
     def close(self) -> None:
         """End the connection; never raises."""
-        ...
 
 
 Connector = Callable[[StorageAccess, SshTimeouts, Entering], Connection]

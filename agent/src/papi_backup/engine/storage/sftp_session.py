@@ -45,15 +45,12 @@ class Channel(Protocol):
 
     def send(self, data: memoryview) -> int:
         """Send some of ``data``; 0 when the channel is closed."""
-        ...
 
     def recv(self, size: int) -> bytes:
         """Return what is there, at most ``size`` bytes; empty at the end."""
-        ...
 
     def recv_ready(self) -> bool:
         """Whether ``recv`` would return at once."""
-        ...
 
 
 Answer = tuple[int, Reader]
