@@ -170,8 +170,7 @@ def test_acknowledged_data_that_is_gone_after_connecting_again_is_an_error() -> 
     storage = storage_on(server)
     writer = storage.create(NAME)
     writer.write(BODY)
-    [body] = server.files.values()
-    body.clear()
+    next(iter(server.files.values())).clear()
     server.troubles.append(Trouble(server.requests.count("write") + 1, "write", lose_request=True))
     with pytest.raises(TransferError, match="were acknowledged"):
         writer.write(BODY)

@@ -64,9 +64,10 @@ def _fields(arguments: Arguments) -> ConfigFields:
 
 
 def _schedule(arguments: Arguments, kind: BackupType) -> Schedule:
+    # The table admits nothing but periods.
+    period: Period = cast("Period", arguments.text(f"schedule_{kind}_period"))
     return Schedule(
-        # The table admits nothing but periods.
-        period=cast("Period", arguments.text(f"schedule_{kind}_period")),
+        period=period,
         frequency=arguments.integer(f"schedule_{kind}_frequency"),
         time_list=arguments.integers(f"schedule_{kind}_time_list"),
         day_run=arguments.integers(f"schedule_{kind}_day_run"),

@@ -31,9 +31,10 @@ def cancel_job(call: Call) -> Answer:
 def run_backup(call: Call) -> Answer:
     """Queue a backup."""
     arguments = call.arguments
+    backup_type: BackupType = cast("BackupType", arguments.text("backup_type"))
     change = call.services.jobs.run_backup(
         arguments.text("backup_name"),
-        cast("BackupType", arguments.text("backup_type")),
+        backup_type,
         arguments.text("request_id"),
         apply=not call.dry_run,
     )
@@ -49,6 +50,7 @@ def restore_backup(call: Call) -> Answer:
     restore_date = arguments.latest("restore_date", zone)
     if restore_date is None:
         raise TypeError("the table requires restore_date")
+    overwrite: Overwrite = cast("Overwrite", arguments.text("overwrite"))
     fields = RestoreFields(
         storage_name=arguments.text("storage_name"),
         backup_name=arguments.text("backup_name"),
@@ -57,7 +59,7 @@ def restore_backup(call: Call) -> Answer:
         hostname=arguments.text("hostname"),
         target_dir=arguments.text("target_dir"),
         include=arguments.texts("include"),
-        overwrite=cast("Overwrite", arguments.text("overwrite")),
+        overwrite=overwrite,
     )
     if call.dry_run:
         return Answer(plan_view(call.services.jobs.plan_restore(fields), zone))
