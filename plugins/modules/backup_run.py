@@ -193,16 +193,13 @@ from ansible_collections.papi.backup.plugins.module_utils._argspec import AGENT,
 from ansible_collections.papi.backup.plugins.module_utils._jobs import run_job
 from ansible_collections.papi.backup.plugins.module_utils._module import run_module
 
-ARGUMENT_SPEC = (
-    AGENT
-    + WAIT
-    + ArgumentSpec(
-        {
-            "backup_name": {"type": "str", "required": True, "aliases": ["name"]},
-            "backup_type": {"type": "str", "choices": ["full", "inc"], "default": "inc"},
-        }
-    )
+OWN = ArgumentSpec(
+    {
+        "backup_name": {"type": "str", "required": True, "aliases": ["name"]},
+        "backup_type": {"type": "str", "choices": ["full", "inc"], "default": "inc"},
+    }
 )
+ARGUMENT_SPEC = AGENT + WAIT + OWN
 
 
 def predict(task, order):
