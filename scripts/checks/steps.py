@@ -28,11 +28,22 @@ _OURS = (
 _TYPED = (
     "scripts/checks",
     "scripts/demonstration",
+    "scripts/gates",
     "benchmarks",
     "tests/compare/compare_trees.py",
     "tests/realparts",
 )
 _COLLECTION = ("plugins", "tests/unit")
+_GATES = (
+    "ansible-lint",
+    "docs",
+    "changelog",
+    "importer",
+    "units",
+    "secrets",
+    "integration",
+    "sanity",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +60,7 @@ class Step:
 
 def steps_of(target: str) -> list[Step]:
     """Return the steps of one target, the quick ones first."""
-    wanted = [*_lint_steps(), *_test_steps(target)]
+    wanted = [*_lint_steps(), *_test_steps(target), *_gate_steps()]
     return [step for step in wanted if target in step.targets]
 
 
@@ -77,6 +88,17 @@ def _test_steps(target: str) -> list[Step]:
         _pytest("tooling", "tests/tooling", targets=("all",)),
         _pytest("agent", "tests", *parallel, *fast, targets=tests, directory="agent"),
     ]
+
+
+def _gate_steps() -> list[Step]:
+    """What the collection is asked beside its tests (scripts/gates), and a demonstration of the tarball."""
+    gate = (sys.executable, "-m", "gates")
+    search = {"PYTHONPATH": os.pathsep.join(str(Path(name).resolve()) for name in ("scripts", "tests"))}
+    gates = [
+        Step(f"gate: {name}", (*gate, name), ("all",), environment=search, counts=True) for name in _GATES
+    ]
+    demo = {"PAPI_DEMO_ROOT": ".cache/gates/demo"}
+    return [*gates, Step("gate: demo of the tarball", ("scripts/demo",), ("all",), environment=demo)]
 
 
 def _pytest(name: str, *arguments: str, targets: tuple[str, ...], directory: str = ".") -> Step:

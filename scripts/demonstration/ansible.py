@@ -12,10 +12,12 @@ import sys
 from pathlib import Path
 from typing import BinaryIO
 
-from demonstration.layout import REPOSITORY, DemoError, Layout
+from demonstration.layout import REPOSITORY, DemoError, Layout, remove_tree
 
 BIN = Path(sys.executable).parent
 PLAYBOOK = "papi.backup.demo"
+RUN_TIME_PARTS = frozenset({"meta", "plugins", "roles", "playbooks"})
+"""What an installed collection may rely on; packagers leave out the rest."""
 _END_SECONDS = 10
 
 
@@ -44,7 +46,7 @@ class Ansible:
         }
 
     def install_collection(self) -> str:
-        """Build the collection's tarball from the checkout and install it; return its name."""
+        """Build the collection's tarball from the checkout, install its run-time parts; return its name."""
         target = self._layout.root / "build"
         self._run(
             "building the collection", [str(REPOSITORY / "scripts" / "build"), "collection", str(target)]
@@ -55,9 +57,12 @@ class Ansible:
         command = [str(BIN / "ansible-galaxy"), "collection", "install", "--offline", "--no-deps"]
         command += ["-p", str(self._layout.collections), str(tarballs[0])]
         self._run("installing the collection", command)
-        installed = self._layout.collections / "ansible_collections" / "papi" / "backup" / "MANIFEST.json"
-        if not installed.exists():
+        installed = self._layout.collections / "ansible_collections" / "papi" / "backup"
+        if not (installed / "MANIFEST.json").exists():
             raise DemoError("the collection was not installed where it should be")
+        for path in installed.iterdir():
+            if path.name not in RUN_TIME_PARTS:
+                remove_tree(path) if path.is_dir() else path.unlink()
         return tarballs[0].name
 
     def play(self, variables: dict[str, object]) -> None:

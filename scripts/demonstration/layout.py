@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -20,11 +20,16 @@ class DemoError(Exception):
     """A step of the demonstration failed; the message is for the person who runs it."""
 
 
+def _root() -> Path:
+    """Return where this demonstration lies; the tests run one of their own beside the user's."""
+    return REPOSITORY / os.environ.get("PAPI_DEMO_ROOT", ".demo")
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """The directories of one demonstration below ``root``."""
 
-    root: Path = REPOSITORY / ".demo"
+    root: Path = field(default_factory=_root)
 
     @property
     def sources(self) -> Path:

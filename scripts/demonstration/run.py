@@ -111,7 +111,7 @@ def _main_job(layout: Layout) -> int:
         second = running.enter_context(DemoAgent(layout, "second", RESCUE_NAME))
         print(f"    sshd on port {sshd.port}, S3 on port {s3_server.port}")
         print(f"    agents on {first.socket} and {second.socket}")
-        _title("Running the playbook of the installed collection")
+        _title("Running the playbook of the installed collection, of which only its run-time parts are left")
         ansible.play(_variables(layout, sshd, s3_server, first, second))
     return _judge(layout)
 
