@@ -4,7 +4,7 @@
 # Each target needs nothing done before it: scripts/setup, which each begins with, provides the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean test quick lint docs bench-api build wheelhouse molecule fresh setup clean
+.PHONY: help demo demo-clean test matrix quick lint docs bench-api build wheelhouse molecule fresh setup clean
 
 help: ## tell what there is (this list)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ demo-clean: ## remove what the demo left
 
 test: ## everything that CI runs, but the demo
 	@scripts/test all
+
+matrix: ## sanity, units and a smoke of integration on ansible-core 2.18 to 2.21
+	@scripts/matrix $(VERSIONS)
 
 quick: ## the inner loop: lint, types and the fast tests, in less than a minute
 	@scripts/test quick

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Gives planted secrets to every module under ``-vvv --diff`` and searches for them in all that was written."""
+"""Gives planted secrets to every module under ``-vvv --diff`` and searches what was written for them."""
 
 from __future__ import annotations
 
