@@ -98,10 +98,10 @@ def _expect(kind: type[T], data: Any) -> T:
 
 def _decode_union(options: tuple[Any, ...], data: Any) -> Any:
     if data is None:
-        if type(None) in options:
+        if types.NoneType in options:
             return None
         raise TypeError("an unexpected null")
-    candidates = [option for option in options if option is not type(None)]
+    candidates = [option for option in options if option is not types.NoneType]
     if len(candidates) == 1:
         return _decode(candidates[0], data)
     name = _expect(dict, data).get(KIND)
