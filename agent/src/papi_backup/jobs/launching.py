@@ -17,35 +17,27 @@ class Worker(Protocol):
     @property
     def at_end(self) -> bool:
         """Whether no further message can come."""
-        ...
 
     def fileno(self) -> int:
         """Return the descriptor to wait on for messages."""
-        ...
 
     def messages(self) -> list[Message]:
         """Return the messages that have arrived.  Raises :class:`WorkerProtocolError`."""
-        ...
 
     def exit_status(self) -> int | None:
         """Return the exit status, negative for a signal, or None while the worker runs."""
-        ...
 
     def terminate(self) -> None:
         """Ask the worker to end and to take back what it wrote."""
-        ...
 
     def kill_group(self) -> None:
         """End the worker and its helpers at once."""
-        ...
 
     def close(self) -> None:
         """End what is left, and free what the worker held in this process."""
-        ...
 
     def abandon(self) -> None:
         """Free what it held in this process; it was killed and has not ended."""
-        ...
 
 
 class WorkerLauncher(Protocol):
@@ -53,7 +45,6 @@ class WorkerLauncher(Protocol):
 
     def launch(self, order: JobOrder) -> Worker:
         """Start one.  Raises ``OSError`` or :class:`PapiError` when it cannot be started."""
-        ...
 
 
 class ForkingLauncher:

@@ -60,7 +60,6 @@ class Answers(Protocol):
 
     def check_backup(self, question: CheckBackup) -> object:
         """Return a dataclass with the fields of :class:`StorageCheck`.  Raises :class:`PapiError`."""
-        ...
 
     def plan_restore(self, question: PlanRestore) -> RestorePlanSummary:
         """Raises :class:`PapiError`."""

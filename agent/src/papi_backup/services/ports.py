@@ -31,7 +31,6 @@ class JobQueue(Protocol):
 
     def cancel(self, job_id: int, by: str) -> Job:
         """End a job and return it as it is now; one that has ended stays as it is."""
-        ...
 
     def progress(self, job_id: int) -> Progress | None:
         """Return what a running job last reported."""
@@ -51,7 +50,6 @@ class StorageQueries(Protocol):
 
     def check_backup(self, order: BackupOrder, room: int) -> StorageCheck:
         """Test what a backup needs, ``room`` bytes on its storage included; the error names the step."""
-        ...
 
     def plan_restore(self, order: RestoreOrder) -> RestorePlanSummary:
         """Return what a restore would do."""

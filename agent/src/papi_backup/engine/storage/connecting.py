@@ -39,7 +39,6 @@ class Connectable(Storage, Protocol):
 
         Raises what ``stat`` raises.
         """
-        ...
 
     def open(self, entering: Entering = untold) -> None:
         """Connect and log in; ``entering`` is told "login" once the server is reached.
