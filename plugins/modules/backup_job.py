@@ -176,16 +176,11 @@ from ansible_collections.papi.backup.plugins.module_utils._errors import WaitTim
 from ansible_collections.papi.backup.plugins.module_utils._module import run_module
 from ansible_collections.papi.backup.plugins.module_utils._waiter import FINISHED, Waiter
 
-ARGUMENT_SPEC = (
-    AGENT
-    + WAIT
-    + ArgumentSpec(
-        {
-            "job_id": {"type": "int", "required": True},
-            "state": {"type": "str", "choices": ["cancelled"], "default": "cancelled"},
-        }
-    )
-)
+OPTIONS = {
+    "job_id": {"type": "int", "required": True},
+    "state": {"type": "str", "choices": ["cancelled"], "default": "cancelled"},
+}
+ARGUMENT_SPEC = AGENT + WAIT + ArgumentSpec(OPTIONS)
 
 
 def see_end(task, job_id):
