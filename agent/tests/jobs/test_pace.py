@@ -4,17 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Any
 
 import pytest
 
-from papi_backup.jobs.orders import Failure, JobOrder
+from papi_backup.jobs.orders import Failure
 from papi_backup.jobs.pace import Pace
 from papi_backup.jobs.running import TERMINATION_GRACE, UNKILLABLE_SECONDS, RunningJob
-from papi_backup.jobs.worker_process import WorkerProcess
-from papi_backup.model.job import Job, Progress
+from papi_backup.model.job import Progress
 
 
 @dataclass
@@ -115,8 +113,9 @@ class Unkillable:
 
 def test_a_worker_that_hangs_in_the_kernel_is_given_up_after_it_was_killed() -> None:
     clock, worker = Clock(), Unkillable()
-    as_given = cast("Callable[[object], WorkerProcess]", lambda one: one)(worker)
-    running = RunningJob(cast("Job", None), cast("JobOrder", None), as_given, clock)
+    unread: Any = None
+    stand_in: Any = worker
+    running = RunningJob(unread, unread, stand_in, clock)
     running.end("cancelled by admin")
     clock.now += TERMINATION_GRACE - 0.1
     assert (running.poll(), worker.terminated, worker.killed) == (None, 1, 0)
