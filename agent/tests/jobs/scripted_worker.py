@@ -12,6 +12,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from papi_backup.engine.termination import refuse_termination
 from papi_backup.jobs.worker import Report, main
 from papi_backup.model.errors import DecryptionKeyError, TransferError
 from papi_backup.model.job import BackupOrder, JobResult, Progress, RestoreOrder
@@ -31,6 +32,8 @@ class ScriptedEngine:
             time.sleep(60)
         elif act == "stumbles":
             stumble(order)
+        elif act == "commits":
+            commit(order)
         elif act == "tidies":
             tidy(order)
         elif act == "waits":
@@ -97,6 +100,13 @@ def tidy(order: BackupOrder) -> None:
     finally:
         helper.join(10)
         note(order, "tidied", f"the helper ended with {helper.exitcode}")
+
+
+def commit(order: BackupOrder) -> None:
+    """Reach the point of no return, as with a manifest, and have more to do."""
+    refuse_termination()
+    note(order, "commits", str(os.getpid()))
+    wait_for(Path(order.state_dir) / "go")
 
 
 def stumble(order: BackupOrder) -> None:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ import pytest
 from papi_backup.jobs.orders import Failure
 from papi_backup.jobs.pace import Pace
 from papi_backup.jobs.running import TERMINATION_GRACE, UNKILLABLE_SECONDS, RunningJob
-from papi_backup.model.job import Progress
+from papi_backup.model.job import JobResult, Progress
 
 
 @dataclass
@@ -94,12 +94,13 @@ class Unkillable:
     terminated: int = 0
     killed: int = 0
     abandoned: int = 0
+    told: list[object] = field(default_factory=list)
 
     def exit_status(self) -> int | None:
         return None
 
     def messages(self) -> list[object]:
-        return []
+        return self.told
 
     def terminate(self) -> None:
         self.terminated += 1
@@ -125,3 +126,14 @@ def test_a_worker_that_hangs_in_the_kernel_is_given_up_after_it_was_killed() -> 
     failure = Failure(3015, "cancelled by admin; its process hangs in the kernel")
     assert (running.poll(), worker.abandoned) == (failure, 1)
     assert (running.poll(), worker.abandoned) == (failure, 1)
+
+
+def test_a_success_that_was_told_before_the_worker_hung_is_one_also_when_it_was_cancelled() -> None:
+    clock, worker = Clock(), Unkillable(told=[JobResult("saved", "full", 1, 1, 1, 1)])
+    unread: Any = None
+    stand_in: Any = worker
+    running = RunningJob(unread, unread, stand_in, clock)
+    running.end("cancelled by admin")
+    assert running.poll() is None
+    clock.now += TERMINATION_GRACE + UNKILLABLE_SECONDS
+    assert (running.poll(), worker.abandoned) == (JobResult("saved", "full", 1, 1, 1, 1), 1)

@@ -31,6 +31,41 @@ def orderly_termination() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+def refuse_termination() -> None:
+    """Ignore SIGTERM from here to the end of :func:`orderly_termination`: what follows cannot be taken back.
+
+    Where nobody unwinds, or somebody else handles the signal, nothing changes.
+    """
+    if signal.getsignal(signal.SIGTERM) is unwind:
+        with contextlib.suppress(ValueError):  # not the main thread: no signal unwinds us
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def termination_deferred() -> Iterator[None]:
+    """Let SIGTERM take effect after what is done inside; for what would be left half taken back.
+
+    Not a mask: the kernel would hand the signal to a thread of the storage's library instead.
+    """
+    arrived: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        del frame
+        arrived.append(number)
+
+    try:
+        before = signal.signal(signal.SIGTERM, note)
+    except ValueError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        if arrived:
+            signal.raise_signal(signal.SIGTERM)
+
+
 def unwind(number: int, frame: object) -> NoReturn:
     """End this process by ``SystemExit``, once, and have its helpers do so at the same time."""
     del frame

@@ -70,7 +70,10 @@ class RunningJob:
         return self._outcome if self._closed else None
 
     def end(self, reason: str) -> None:
-        """Have the worker and its helpers stop; the job fails with ``reason`` unless it just ended."""
+        """Have the worker and its helpers stop; the job fails with ``reason`` unless its work is done.
+
+        A worker past its point of no return tells its success, which then is the outcome.
+        """
         if self._outcome is None:
             self._reason = self._reason or reason
         self._kill_at = min(self._kill_at, self._monotonic() + self._grace)
@@ -98,8 +101,9 @@ class RunningJob:
 
     def _abandon(self) -> None:
         """End the job without its worker, which SIGKILL cannot reach: a file system of this host hangs."""
-        told = self._reason or "the worker process did not end"
-        self._outcome = Failure(InternalError.code, f"{told}; its process hangs in the kernel")
+        if not isinstance(self._outcome, JobResult):
+            told = self._reason or "the worker process did not end"
+            self._outcome = Failure(InternalError.code, f"{told}; its process hangs in the kernel")
         self.worker.abandon()
         self._closed = True
 

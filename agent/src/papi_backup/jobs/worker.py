@@ -5,7 +5,7 @@
 It reads its order from standard input, runs the engine at low priority and writes progress and the
 outcome as JSON lines to ``FD``.  It starts no thread before the engine runs, so that the engine
 may fork helpers.  It leads its own process group.  SIGTERM to it alone ends the job: it takes back
-what it wrote.  Whoever loses patience kills the group.
+what it wrote, or, once it has committed, tells its success.  Whoever loses patience kills the group.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
-from papi_backup.engine.termination import orderly_termination
+from papi_backup.engine.termination import orderly_termination, refuse_termination
 from papi_backup.jobs.codec import secrets_in
 from papi_backup.jobs.edge import log_to_stderr, outcome_of
 from papi_backup.jobs.isolation import die_with_parent, lower_priority
@@ -117,7 +117,9 @@ def main(arguments: Sequence[str] | None = None, engine: Engine | None = None) -
     report = ProgressWriter(options.messages)
     with orderly_termination():
         outcome = outcome_of(lambda: run(engine or RealEngine(), order, report), redactor)
-    write_all(options.messages, dump_message(outcome))
+        # What is done is told: the agent would take a finished backup for one that was taken back.
+        refuse_termination()
+        write_all(options.messages, dump_message(outcome))
     os.close(options.messages)
     return 0
 

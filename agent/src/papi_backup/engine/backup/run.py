@@ -43,6 +43,7 @@ from papi_backup.engine.format.pages import Volume, encode_volumes_page
 from papi_backup.engine.format.references import PageRef
 from papi_backup.engine.opened import segment_context
 from papi_backup.engine.storage.protocol import Storage, StorageOpener
+from papi_backup.engine.termination import refuse_termination, termination_deferred
 from papi_backup.model.catalog import CatalogEntry
 from papi_backup.model.errors import CorruptedBackupError, PapiError, TransferError
 from papi_backup.model.job import BackupOrder, JobResult, Progress
@@ -75,6 +76,7 @@ def run_backup(
 
     Raises InvalidParameterError when sources do not exist, and what the storage raises; a backup
     exists only if this returns.  Forks its helpers first: call it before any thread is started.
+    From the manifest on SIGTERM is ignored, so that whoever called can say that the backup exists.
 
     When the previous list turns out to be damaged, all begins again as a full backup.
     """
@@ -133,9 +135,12 @@ class _Run:
         index = IndexWriter(plan.setup, volumes)
         try:
             manifest = self._write(plan, index, sources, excludes, started)
+            # Whoever cancels now gets a backup: with its manifest it is one, whatever is said of the job.
+            refuse_termination()
         except BaseException:
-            volumes.abort()
-            self._drop_leftovers(plan)
+            with termination_deferred():
+                volumes.abort()
+                self._drop_leftovers(plan)
             raise
         entry = write_manifest(self._storage, plan.setup, plan.header, manifest, _entry(self._order, plan))
         names = [
