@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from papi_backup.model.errors import InternalError
+from papi_backup.model.errors import InternalError, InvalidParameterError
 from papi_backup.model.job import Job, JobResult, JobType, RestoreOptions
 from papi_backup.model.schedule import BackupType
 from papi_backup.model.secret import Secret
@@ -235,6 +235,17 @@ def test_a_repeated_request_gets_the_job_it_made(store: Store) -> None:
     first = queued(store, request_id="r-1")
     assert queued(store, request_id="r-1") == first
     assert store.jobs.by_request_id("r-1") == first
+    assert store.jobs.list() == [first]
+
+
+@pytest.mark.parametrize(("name", "job_type"), [("srv", "backup"), ("etc", "restore")])
+def test_a_request_id_of_other_work_is_refused_where_the_job_is_made(
+    store: Store, name: str, job_type: JobType
+) -> None:
+    """Two calls may race past any earlier look."""
+    first = queued(store, request_id="r-1")
+    with pytest.raises(InvalidParameterError, match="'request_id': it was used for the backup of 'etc'"):
+        queued(store, name, request_id="r-1", job_type=job_type)
     assert store.jobs.list() == [first]
 
 

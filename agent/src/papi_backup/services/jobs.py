@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from papi_backup.config import Settings
-from papi_backup.model.errors import InternalError, InvalidParameterError
+from papi_backup.model.errors import InternalError
 from papi_backup.model.job import (
     Job,
     JobType,
@@ -108,7 +108,7 @@ class JobService:
         A ``request_id`` that was used before returns the job it made then; one that was used for something
         else is :class:`InvalidParameterError`.
         """
-        earlier = self._earlier(request_id, "backup", backup_name)
+        earlier = self._store.jobs.earlier(request_id, "backup", backup_name)
         if earlier is not None:
             return Change(False, earlier, earlier)
         config = self._store.configs.by_name(backup_name)
@@ -121,7 +121,7 @@ class JobService:
 
         Only the storage's name is checked here: what is wrong with key, date or storage shows in the job.
         """
-        earlier = self._earlier(request_id, "restore", fields.backup_name)
+        earlier = self._store.jobs.earlier(request_id, "restore", fields.backup_name)
         if earlier is not None:
             return earlier
         return self._queue.enqueue_restore(self._options(fields), request_id)
@@ -152,15 +152,6 @@ class JobService:
             include=fields.include,
             overwrite=fields.overwrite,
         )
-
-    def _earlier(self, request_id: str, job_type: JobType, backup_name: str) -> Job | None:
-        job = self._store.jobs.by_request_id(request_id)
-        if job is not None and (job.job_type, job.backup_name) != (job_type, backup_name):
-            raise InvalidParameterError(
-                f"Invalid value of 'request_id': it was used for the {job.job_type} of {job.backup_name!r}.",
-                "request_id",
-            )
-        return job
 
     def _planned(self, job_type: JobType, backup_name: str, backup_type: BackupType) -> Job:
         return Job(

@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from papi_backup.model.errors import InternalError, NoSuchEntityError
-from papi_backup.model.job import Job, JobResult, RestoreOptions
+from papi_backup.model.errors import InternalError, InvalidParameterError, NoSuchEntityError
+from papi_backup.model.job import Job, JobResult, JobType, RestoreOptions
 from papi_backup.model.schedule import BackupType
 from papi_backup.state.database import Database, StateError, Value
 from papi_backup.state.instants import from_text, to_text
@@ -73,10 +73,11 @@ class Jobs:
     def add(self, job: Job, order: JobRequest) -> Job:
         """Queue ``job`` and return it with its id.
 
-        A ``request_id`` that was used before returns the job it made then, and queues nothing (wire.md).
+        A ``request_id`` that was used before returns the job it made then, and queues nothing (wire.md);
+        what :meth:`earlier` raises holds here too, for two calls that race.
         """
         with self._database.transaction():
-            earlier = self.by_request_id(job.request_id)
+            earlier = self.earlier(job.request_id, job.job_type, job.backup_name)
             if earlier is not None:
                 return earlier
             added = replace(
@@ -130,6 +131,19 @@ class Jobs:
             return None
         row = self._database.row("SELECT * FROM jobs WHERE request_id = ?", (request_id,))
         return _from_row(row) if row else None
+
+    def earlier(self, request_id: str, job_type: JobType, backup_name: str) -> Job | None:
+        """Return the job that this very call made before, if any.
+
+        Raises :class:`InvalidParameterError` when the ``request_id`` was used for something else.
+        """
+        job = self.by_request_id(request_id)
+        if job is not None and (job.job_type, job.backup_name) != (job_type, backup_name):
+            raise InvalidParameterError(
+                f"Invalid value of 'request_id': it was used for the {job.job_type} of {job.backup_name!r}.",
+                "request_id",
+            )
+        return job
 
     def last(self, backup_name: str, backup_type: BackupType) -> Job | None:
         """Return the newest backup job of that name and type, in whatever state."""
