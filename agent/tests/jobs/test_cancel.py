@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from supervised_agent import Agent, eventually
@@ -15,6 +16,7 @@ from test_supervisor import is_gone, noted_pids
 from papi_backup.model.errors import NoSuchEntityError
 from papi_backup.model.job import Job, RestoreOptions
 from papi_backup.model.secret import Secret
+from papi_backup.state.instants import to_text
 
 CANCELLED = ("failed", 3015, "[3015] cancelled by admin")
 
@@ -78,6 +80,40 @@ def test_a_job_that_stumbles_while_it_ends_was_cancelled_all_the_same(agent: Age
     assert outcome(agent.ended(job)) == CANCELLED
 
 
+@pytest.mark.parametrize("how", ["cancelled", "stopped"])
+def test_a_backup_that_is_ended_when_it_has_committed_is_a_success_and_remembered(
+    agent: Agent, how: str
+) -> None:
+    supervisor = agent.start()
+    job = supervisor.enqueue_backup(agent.config("commits"), "full")
+    noted_pids(agent, "commits")
+    if how == "cancelled":
+        assert supervisor.cancel(job.job_id, "admin").job_status == "running"
+        time.sleep(0.5)
+        (agent.settings.state_dir / "go").touch()
+    else:
+        threading.Timer(0.5, (agent.settings.state_dir / "go").touch).start()
+        supervisor.stop(timeout=0)
+    ended = agent.ended(job)
+    assert (ended.job_status, ended.error_code, ended.size_transferred) == ("success", 0, 1234)
+    assert [chain for chain, key in agent.store.chain_keys.all()] == ["c1"]
+    location = agent.store.storages.list()[0].location
+    assert agent.store.high_water.get(location, "commits") == "after-nothing"
+    assert agent.store.jobs.list() == [ended]
+
+
+@pytest.mark.parametrize("turn", range(6))
+def test_an_outcome_is_told_whole_or_not_at_all_however_late_the_end_comes(agent: Agent, turn: int) -> None:
+    supervisor = agent.start()
+    job = supervisor.enqueue_backup(agent.config("waits"), "full")
+    agent.running(job)
+    (agent.settings.state_dir / "go").touch()
+    time.sleep(0.004 * turn)
+    supervisor.cancel(job.job_id, "admin")
+    ended = agent.ended(job)
+    assert outcome(ended) == CANCELLED or ended.job_status == "success"
+
+
 def test_the_first_who_cancels_is_named(agent: Agent) -> None:
     supervisor = agent.start(termination_grace=1.0)
     job = supervisor.enqueue_backup(agent.config("ignores"), "full")
@@ -132,8 +168,8 @@ def test_the_history_is_kept_as_agent_toml_says_and_live_jobs_stay(agent: Agent)
     running = supervisor.enqueue_backup(agent.config("waits"), "full")
     agent.running(running)
     waiting = supervisor.enqueue_backup(agent.store.configs.by_name("waits"), "inc")
-    for turn in range(4):
-        last = agent.ended(supervisor.enqueue_backup(agent.config(f"etc-{turn}"), "full"))
+    config = agent.config("etc")
+    last = [agent.ended(supervisor.enqueue_backup(config, "full")) for unused in range(4)][-1]
     eventually(lambda: len(agent.store.jobs.list()) == 4, "the oldest are gone")
     assert [job.job_id for job in agent.store.jobs.list()] == [
         running.job_id,
@@ -146,8 +182,15 @@ def test_the_history_is_kept_as_agent_toml_says_and_live_jobs_stay(agent: Agent)
 
 
 def test_what_is_too_old_goes_when_the_agent_starts(agent: Agent) -> None:
-    agent.ended(agent.start().enqueue_backup(agent.config("etc"), "full"))
-    agent.supervisor.stop(timeout=5)
-    agent.store.jobs._database.execute("UPDATE jobs SET end_date = '2020-01-01T00:00:00.000000+00:00'")
+    config = agent.config("etc")
+    supervisor = agent.start()
+    old, middle, last = (agent.ended(supervisor.enqueue_backup(config, "full")) for unused in range(3))
+    supervisor.stop(timeout=5)
+    for job, days in ((old, 400), (middle, 200)):
+        ended = to_text(datetime.now(UTC) - timedelta(days=days))
+        agent.store.jobs._database.execute(
+            "UPDATE jobs SET end_date = ? WHERE job_id = ?", (ended, job.job_id)
+        )
     agent.start()
-    eventually(lambda: not agent.store.jobs.list(), "the old job is gone")
+    eventually(lambda: len(agent.store.jobs.list()) == 2, "the old job is gone")
+    assert [job.job_id for job in agent.store.jobs.list()] == [middle.job_id, last.job_id]

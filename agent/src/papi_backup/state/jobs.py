@@ -9,11 +9,12 @@ import sqlite3
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from papi_backup.model.errors import InternalError, InvalidParameterError, NoSuchEntityError
 from papi_backup.model.job import Job, JobResult, JobType, RestoreOptions
 from papi_backup.model.schedule import BackupType
+from papi_backup.state import history
 from papi_backup.state.database import Database, StateError, Value
 from papi_backup.state.instants import from_text, to_text
 from papi_backup.state.restore_order import options_from_text, options_to_text
@@ -245,21 +246,10 @@ class Jobs:
     def prune(self, keep_count: int, keep_days: int) -> int:
         """Keep live jobs, and the ``keep_count`` that ended last unless that is over ``keep_days`` ago.
 
-        0 means no such limit.  Returns how many went.
+        Also kept are the last job and the last success of each configuration and type.  How long ago is told
+        by the jobs as much as by the clock: see ``history``.  0 means no such limit.  Returns how many went.
         """
-        removed = 0
-        with self._database.transaction():
-            if keep_days:
-                oldest = to_text(self._clock() - timedelta(days=keep_days))
-                removed += self._database.execute("DELETE FROM jobs WHERE end_date < ?", (oldest,))
-            if keep_count:
-                removed += self._database.execute(
-                    "DELETE FROM jobs WHERE end_date IS NOT NULL AND job_id NOT IN"
-                    " (SELECT job_id FROM jobs WHERE end_date IS NOT NULL"
-                    " ORDER BY end_date DESC, job_id DESC LIMIT ?)",
-                    (keep_count,),
-                )
-        return removed
+        return history.prune(self._database, self._clock(), keep_count, keep_days)
 
     def _end(self, code: int, description: str) -> dict[str, Value]:
         return {
