@@ -64,6 +64,7 @@ options:
       - The public host key of the SSH server, as V(ssh-ed25519 AAAA...), without a host name.
       - When it has never been given, the key that the first successful test finds is pinned.
         A server that shows another key later is refused.
+      - Left out, what is pinned stays, unless O(server_name) or O(ssh_port) changes; then it is forgotten.
     type: str
   aws_key_id:
     description:

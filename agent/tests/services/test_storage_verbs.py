@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from fake_backends import HOST_KEY, World
@@ -112,6 +113,30 @@ def test_the_first_successful_test_pins_the_servers_key(world: World) -> None:
     world.services.storages.test("vault", pin=True)
     assert ssh(world, 1).host_key == HOST_KEY
     assert ssh(world, 3).host_key == ""
+
+
+@pytest.mark.parametrize(
+    ("edited", "kept"),
+    [
+        ({}, HOST_KEY),
+        ({"ssh_username": "other", "storage_base": "/other", "storage_name": "renamed"}, HOST_KEY),
+        ({"server_name": "elsewhere.example"}, ""),
+        ({"ssh_port": 2222}, ""),
+        ({"server_name": "elsewhere.example", "host_key": "ssh-rsa OTHER"}, "ssh-rsa OTHER"),
+        ({"host_key": ""}, ""),
+    ],
+    ids=["nothing", "who and where on it", "server", "port", "server and key", "key"],
+)
+def test_the_key_of_a_server_is_not_held_against_another(
+    world: World, edited: dict[str, Any], kept: str
+) -> None:
+    fields = replace(SSH, storage_name="vault")
+    world.services.storages.edit_ssh(1, fields, apply=True)
+    world.services.storages.test("vault", pin=True)
+    planned = world.services.storages.edit_ssh(1, replace(fields, **edited), apply=False).after
+    assert planned and isinstance(planned.storage, SshStorage) and planned.storage.host_key == kept
+    world.services.storages.edit_ssh(1, replace(fields, **edited), apply=True)
+    assert ssh(world, 1).host_key == kept
 
 
 def test_a_failed_test_or_one_that_may_not_pins_nothing(world: World) -> None:

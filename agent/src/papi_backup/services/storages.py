@@ -27,7 +27,7 @@ class StorageEntry:
 
 @dataclass(frozen=True, slots=True)
 class SshStorageFields:
-    """What add and edit say of an SSH storage.  ``host_key`` None: as it is."""
+    """What add and edit say of an SSH storage.  ``host_key`` None: as it is, none for another server."""
 
     storage_name: str
     server_name: str
@@ -158,7 +158,7 @@ class StorageService:
 
 
 def _ssh_storage(fields: SshStorageFields, before: SshStorage | None) -> SshStorage:
-    kept = before.host_key if before else ""
+    kept = _kept_host_key(fields, before) if before else ""
     return SshStorage(
         storage_name=fields.storage_name,
         server_name=fields.server_name,
@@ -169,6 +169,12 @@ def _ssh_storage(fields: SshStorageFields, before: SshStorage | None) -> SshStor
         host_key=kept if fields.host_key is None else fields.host_key,
         storage_id=before.storage_id if before else 0,
     )
+
+
+def _kept_host_key(fields: SshStorageFields, before: SshStorage) -> str:
+    """Return the known key, unless it is another server's: then the next test remembers the new one's."""
+    same = (fields.server_name, fields.ssh_port) == (before.server_name, before.ssh_port)
+    return before.host_key if same else ""
 
 
 def _s3_storage(fields: S3StorageFields, before: S3Storage | None) -> S3Storage:
