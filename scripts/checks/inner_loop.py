@@ -29,6 +29,7 @@ LONG_MODULES = frozenset(
         "test_changes",
         "test_daemon",
         "test_daemon_access",
+        "test_event_source",
         "test_histories",
         "test_index_cache",
         "test_parent_choice",
