@@ -4,7 +4,7 @@
 # Each target needs nothing done before it: scripts/setup, which each begins with, provides the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean test matrix quick lint docs bench-api build wheelhouse molecule fresh setup clean
+.PHONY: help demo demo-clean test matrix quick lint docs bench-api build wheelhouse molecule eda fresh setup clean
 
 help: ## tell what there is (this list)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ wheelhouse: ## all wheels that hosts without an index need, into build/wheelhous
 
 molecule: ## the roles and playbooks on hosts with a real systemd (needs root; podman, runc)
 	@scripts/molecule
+
+eda: ## the example rulebook under a real ansible-rulebook (needs Java 17; as root it is installed)
+	@scripts/eda
 
 fresh: ## prove it: make demo and make test in a pristine Debian 12 root (needs root)
 	@scripts/fresh

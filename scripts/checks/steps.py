@@ -22,7 +22,9 @@ _OURS = (
     "tests/tooling",
     "scripts",
     "benchmarks",
+    "extensions/eda",
     "extensions/molecule",
+    "tests/eda",
     "roles",
 )
 _TYPED = (
@@ -30,6 +32,7 @@ _TYPED = (
     "scripts/demonstration",
     "scripts/gates",
     "benchmarks",
+    "extensions/eda/plugins/event_source/backup_events.py",
     "tests/compare/compare_trees.py",
     "tests/realparts",
 )
