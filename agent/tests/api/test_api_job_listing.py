@@ -115,6 +115,23 @@ def test_what_is_kept_is_bounded_by_jobs_and_by_zones(
         assert {len(table.encoded) for table in listing._tables.values()} == {5}
 
 
+def test_a_full_table_forgets_what_left_the_history_and_keeps_what_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_listing, "MAXIMUM_JOBS", 5)
+    world = create_world(tmp_path)
+    with world.store:
+        listing = JobListing()
+        for rounds in range(1, 5):
+            for _unused in range(9):
+                world.store.jobs.finish(add(world), result())
+            world.store.jobs.prune(9, 10_000)
+            assert listed(listing, world, ROME, "json") == plainly(world, ROME, "json")
+            (table,) = listing._tables.values()
+            assert len(table.encoded) == 5
+            assert set(table.encoded) <= {job.job_id for job in world.store.jobs.list()}, rounds
+
+
 def test_jobs_are_found_by_their_ids_few_or_many(tmp_path: Path) -> None:
     world = create_world(tmp_path)
     with world.store:

@@ -92,13 +92,14 @@ def _list_all(
 ) -> list[bytes]:
     endings, known = jobs.endings(), table.encoded
     changing = [job_id for job_id, ended in endings if not ended or job_id not in known]
+    # Without stale ones, and below the bound, these are as many as there are jobs.
+    if len(known) + len(changing) > min(len(endings), MAXIMUM_JOBS):
+        _forget(known, {job_id for job_id, unused in endings})
     fresh: dict[int, bytes] = {}
     for job in jobs.some(changing):
         fresh[job.job_id] = encoded(job)
         if job.job_status not in ("waiting", "running") and len(known) < MAXIMUM_JOBS:
             known[job.job_id] = fresh[job.job_id]
-    if len(known) > len(endings):
-        _forget(known, {job_id for job_id, unused in endings})
     items: list[bytes] = []
     live: dict[int, int] = {}
     for job_id, ended in endings:
