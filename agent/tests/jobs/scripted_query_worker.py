@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from datetime import UTC, datetime
 
@@ -14,7 +15,7 @@ from papi_backup.jobs.query_worker import Answers, main
 from papi_backup.jobs.questions import CheckBackup, CheckStorage, ListBackups, ListHostNames, PlanRestore
 from papi_backup.model.catalog import CatalogEntry
 from papi_backup.model.check import CheckedStep, StorageCheck
-from papi_backup.model.errors import StorageCredentialsError
+from papi_backup.model.errors import InvalidStorageError, StorageCredentialsError
 from papi_backup.model.job import RestorePlanSummary
 from papi_backup.model.storage import StorageAccess
 
@@ -34,7 +35,7 @@ class ScriptedAnswers:
     def check_storage(self, question: CheckStorage) -> StorageCheck:
         behave(question.access)
         print("a library that prints does no harm")
-        return StorageCheck((CheckedStep("reach", 0.25),), "ssh-ed25519 AAAA")
+        return StorageCheck((CheckedStep("reach", 0.25, f"pid {os.getpid()}"),), "ssh-ed25519 AAAA")
 
     def check_backup(self, question: CheckBackup) -> StorageCheck:
         behave(question.order.access)
@@ -49,6 +50,9 @@ def behave(access: StorageAccess) -> None:
     act = access.storage.storage_name
     if act == "hangs":
         time.sleep(60)
+    elif act == "leaves a thread":
+        threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+        raise InvalidStorageError("write: no answer within 4 s")
     elif act == "crashes":
         os.kill(os.getpid(), signal.SIGKILL)
     elif act == "refuses":

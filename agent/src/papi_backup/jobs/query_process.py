@@ -4,15 +4,22 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import selectors
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 
+log = logging.getLogger(__name__)
+
 QUERY_COMMAND = (sys.executable, "-P", "-m", "papi_backup.jobs.query_worker")
 _READ_SIZE = 1 << 16
+
+REAP_SECONDS = 1.0
+"""How long a killed process is waited for; one that the kernel holds in a call ends when that does."""
 
 
 class NoAnswerInTimeError(Exception):
@@ -66,7 +73,7 @@ class QueryProcess:
         try:
             self._send(memoryview(line), deadline)
         except BrokenPipeError:
-            raise ProcessEndedError(self._process.wait()) from None
+            raise ProcessEndedError(self._status()) from None
         return self._receive(deadline)
 
     def kill(self) -> None:
@@ -74,11 +81,25 @@ class QueryProcess:
         self._process.kill()
 
     def close(self) -> None:
-        """End the process, reap it and close the pipes."""
+        """End the process, reap it and close the pipes.
+
+        One that does not end in time is left to itself; :mod:`subprocess` reaps it when it starts others.
+        """
         self.kill()
-        self._process.wait()
+        try:
+            self._process.wait(REAP_SECONDS)
+        except subprocess.TimeoutExpired:
+            log.error("query process %d was killed and does not end; it is abandoned", self.pid)
         os.close(self._questions)
         os.close(self._answers)
+
+    def _status(self) -> int:
+        """Return how a process that hung up has ended; one that has not is killed."""
+        try:
+            return self._process.wait(REAP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return -signal.SIGKILL
 
     def _send(self, rest: memoryview, deadline: float) -> None:
         while rest:
@@ -91,7 +112,7 @@ class QueryProcess:
             self._wait_for(self._answers, selectors.EVENT_READ, deadline)
             data = os.read(self._answers, _READ_SIZE)
             if not data:
-                raise ProcessEndedError(self._process.wait())
+                raise ProcessEndedError(self._status())
             answer += data
         return bytes(answer)
 

@@ -4,7 +4,8 @@
 
 Questions come on standard input, answers go to the pipe ``--messages``.  It stays, so that its
 imports are paid once; it leaves after ``--idle`` seconds without a question, when the agent is gone
-(end of its input), and by SIGALRM when an answer takes longer than the agent waits for it.
+(end of its input), by SIGALRM when an answer takes longer than the agent waits for it, and after an answer
+that left a thread behind: a check that gave up on its storage has one that nobody can end.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import os
 import select
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -42,6 +44,9 @@ LEAST_SECONDS = 0.5
 
 ALARM_MARGIN = 1.0
 """The agent kills first; the alarm is for a process whose agent died while it hung."""
+
+THREAD_SECONDS = 0.2
+"""How long the threads of an answer may take to end after it, well within the margin that a check leaves."""
 
 _READ_SIZE = 1 << 16
 
@@ -156,8 +161,23 @@ def main(arguments: Sequence[str] | None = None, answers: Answers | None = None)
         signal.setitimer(signal.ITIMER_REAL, asked.seconds + ALARM_MARGIN)
         outcome = outcome_of(functools.partial(answer, answers, asked), redactor)
         signal.setitimer(signal.ITIMER_REAL, 0)
-        write_all(options.messages, dump_answer(outcome))
+        spent = threads_stay()
+        write_all(options.messages, dump_answer(outcome, spent=spent))
+        if spent:
+            # Not by an orderly exit, which a thread that hangs in a library could keep from ending.
+            os._exit(0)
     return 0
+
+
+def threads_stay(seconds: float = THREAD_SECONDS) -> bool:
+    """Return whether other threads than this one live on for ``seconds``."""
+    deadline = time.monotonic() + seconds
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread():
+            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread.is_alive():
+                return True
+    return False
 
 
 if __name__ == "__main__":

@@ -77,17 +77,29 @@ def load_question(line: bytes) -> Asked:
     return decode(Asked, json.loads(line))
 
 
-def dump_answer(answer: object) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What came back; ``spent``: the process that answered is of no further use."""
+
+    fields: dict[str, Any]
+    spent: bool
+
+    def data(self) -> Any:
+        """Return the answer's data; raises the :class:`PapiError` it tells."""
+        if "error" in self.fields:
+            raise decode(Failure, self.fields["error"]).as_error()
+        return self.fields["result"]
+
+
+def dump_answer(answer: object, *, spent: bool = False) -> bytes:
     """Return the line for an answer or a :class:`Failure`."""
     key = "error" if isinstance(answer, Failure) else "result"
-    return json.dumps({key: encode(answer)}).encode() + b"\n"
+    return json.dumps({key: encode(answer), "spent": spent}).encode() + b"\n"
 
 
-def load_answer(line: bytes) -> Any:
-    """Return the answer's data; raises the :class:`PapiError` it tells, or ValueError or TypeError."""
+def load_answer(line: bytes) -> Answered:
+    """Read what :func:`dump_answer` wrote; raises ValueError or TypeError for anything else."""
     fields = json.loads(line)
     if not isinstance(fields, dict) or not ({"error", "result"} & fields.keys()):
         raise TypeError("an answer is a JSON object with a result or an error")
-    if "error" in fields:
-        raise decode(Failure, fields["error"]).as_error()
-    return fields["result"]
+    return Answered(fields, fields.get("spent") is True)

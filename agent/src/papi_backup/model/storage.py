@@ -50,6 +50,11 @@ class SshStorage:
         """Names the place, not the credentials: two entries with one location are the same storage."""
         return f"ssh://{self.ssh_username}@{self.server_name}:{self.ssh_port}{self.storage_base.rstrip('/')}"
 
+    @property
+    def server(self) -> str:
+        """Names what answers: all storages behind it hang together."""
+        return f"ssh://{self.server_name.lower()}:{self.ssh_port}"
+
 
 @dataclass(frozen=True, slots=True)
 class S3Storage:
@@ -76,6 +81,11 @@ class S3Storage:
     def location(self) -> str:
         """Names the place, not the credentials."""
         return f"s3://{self.endpoint_url or self.region}/{self.bucket_name}/{self.prefix.strip('/')}"
+
+    @property
+    def server(self) -> str:
+        """Names what answers; at AWS, which needs no endpoint, each bucket by itself."""
+        return self.endpoint_url or f"s3://{self.region}/{self.bucket_name}"
 
 
 StorageConfig = SshStorage | S3Storage
