@@ -76,6 +76,7 @@ class FakeQueries:
     asked: list[StorageAccess] = field(default_factory=list)
     planned: list[RestoreOrder] = field(default_factory=list)
     rooms: list[int] = field(default_factory=list)
+    since: list[float | None] = field(default_factory=list)
     during_check: Callable[[], object] = lambda: None
 
     def list_backups(self, access: StorageAccess, host_name: str) -> list[CatalogEntry]:
@@ -84,16 +85,17 @@ class FakeQueries:
     def list_host_names(self, access: StorageAccess) -> list[str]:
         return sorted({entry.host_name for entry in self._of(access)})
 
-    def check_storage(self, access: StorageAccess) -> StorageCheck:
+    def check_storage(self, access: StorageAccess, since: float | None = None) -> StorageCheck:
         self._of(access)
+        self.since.append(since)
         self.during_check()
         steps = (CheckedStep("reach", 0.0123), CheckedStep("clock", 0.001, "the clocks agree"))
         return StorageCheck(steps, self.host_key if access.ssh_id else "")
 
-    def check_backup(self, order: BackupOrder, room: int) -> StorageCheck:
+    def check_backup(self, order: BackupOrder, room: int, since: float | None = None) -> StorageCheck:
         check_sources(order.backup_name, order.sources.paths)
         self.rooms.append(room)
-        return self.check_storage(order.access)
+        return self.check_storage(order.access, since)
 
     def plan_restore(self, order: RestoreOrder) -> RestorePlanSummary:
         self._of(order.access)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from email.utils import formatdate
 
 import anyio
@@ -15,11 +16,11 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from papi_backup.api.dispatch import Dispatcher, Reply, Target, error_reply
+from papi_backup.api.lanes import Lane, lane_by_content, lane_of
 from papi_backup.api.request import BadBodyError, ClientGoneError, Limits, Request, receive_request
 from papi_backup.model.errors import InternalError, InvalidParameterError
 
-QUICK_THREADS = 16
-STORAGE_THREADS = 8
+THREADS: Mapping[Lane, int] = {"quick": 16, "test": 8, "list": 8}
 """Calls that wait for storages have threads of their own, so that they do not keep others waiting."""
 
 _STOPPED = "The agent stops and could not wait for the end of this call; it may have been carried out."
@@ -32,8 +33,7 @@ class BackupApplication:
     def __init__(self, dispatcher: Dispatcher, limits: Limits) -> None:
         self._dispatcher = dispatcher
         self._limits = limits
-        self._quick = anyio.CapacityLimiter(QUICK_THREADS)
-        self._storage = anyio.CapacityLimiter(STORAGE_THREADS)
+        self._lanes = {lane: anyio.CapacityLimiter(threads) for lane, threads in THREADS.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -55,14 +55,21 @@ class BackupApplication:
         await _send(reply, scope, receive, send, last=last)
 
     async def _answer(self, target: Target, request: Request) -> Reply:
-        slow = target.endpoint is not None and target.endpoint.asks_storages
+        # Where only what the call says tells, a thread reads it, as it does whatever clients send.
+        named = lane_of(target)
+        lane = await self._lane_of(request) if named is None else named
         return await anyio.to_thread.run_sync(
             self._dispatcher.answer,
             target,
             request,
             # When the agent stops and has waited long enough, it does not wait for a storage as well.
             abandon_on_cancel=True,
-            limiter=self._storage if slow else self._quick,
+            limiter=self._lanes[lane],
+        )
+
+    async def _lane_of(self, request: Request) -> Lane:
+        return await anyio.to_thread.run_sync(
+            lane_by_content, request, abandon_on_cancel=True, limiter=self._lanes["quick"]
         )
 
 

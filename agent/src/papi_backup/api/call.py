@@ -44,7 +44,7 @@ class AgentInfo:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call that may be made, with its checked arguments."""
+    """A call that may be made, with its checked arguments.  ``arrived`` by :func:`time.monotonic`."""
 
     services: Services
     agent: AgentInfo
@@ -52,6 +52,7 @@ class Call:
     identity: Identity
     arguments: Arguments
     listing: JobListing
+    arrived: float
 
     @property
     def zone(self) -> ZoneInfo:

@@ -48,7 +48,8 @@ def get_backup_config(call: Call) -> Answer:
 def check_backup_config(call: Call) -> Answer:
     """Test a configuration: its sources and its storage."""
     backup_id, pin = call.arguments.integer("backup_id"), call.identity.is_administrator
-    return Answer(beside={"steps": steps_view(call.services.configs.test(backup_id, pin=pin))})
+    checked = call.services.configs.test(backup_id, pin=pin, since=call.arrived)
+    return Answer(beside={"steps": steps_view(checked)})
 
 
 def _fields(arguments: Arguments) -> ConfigFields:

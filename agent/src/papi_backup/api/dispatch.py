@@ -114,6 +114,7 @@ class Dispatcher:
             identity=identity,
             arguments=read_arguments(endpoint.parameters, raw),
             listing=self._listing,
+            arrived=request.arrived,
         )
         answer = endpoint.handler(call)
         if answer.ends_session:

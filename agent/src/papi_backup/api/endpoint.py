@@ -30,6 +30,9 @@ Method = Literal["GET", "POST"]
 READ: tuple[Method, ...] = ("GET", "POST")
 CHANGE: tuple[Method, ...] = ("POST",)
 
+AsksStorages = Literal["", "test", "list", "dry_run"]
+"""Never; within the deadline of a test; for as long as a storage takes; so with ``dry_run`` alone."""
+
 EVERYWHERE: tuple[type[PapiError], ...] = (
     # Every method takes credentials, and every method's body may be malformed.
     AuthenticationError,
@@ -52,7 +55,7 @@ class Endpoint:
     """One method.
 
     ``access``: open to everybody, to every account, or to administrators only.
-    ``asks_storages``: it may take as long as a storage does.
+    ``asks_storages``: whether and how long it may wait for a storage.
     ``result`` is the shape of ``data``, ``plan`` the one with ``dry_run=1``, ``beside`` what stands next to
     ``data``; ``failures`` are the errors that are this method's own.
     ``bare``: the answer has no envelope, and the path no other extension.
@@ -65,7 +68,7 @@ class Endpoint:
     summary: str
     parameters: tuple[Parameter, ...] = ()
     access: Literal["open", "account", "administrator"] = "account"
-    asks_storages: bool = False
+    asks_storages: AsksStorages = ""
     result: Shape = SUCCESS
     plan: Shape | None = None
     beside: tuple[Field, ...] = ()

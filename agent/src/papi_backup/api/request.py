@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
@@ -22,11 +23,13 @@ class Limits:
     """``body`` and ``drained`` in bytes: what is taken, and what is thrown away so that the answer arrives.
 
     ``head_seconds`` and ``body_seconds`` bound how long a request may take to come in; a client that takes
-    nothing of its answer for ``send_seconds`` is hung up on.  A listener has at most ``connections`` open.
+    nothing of its answer for ``send_seconds`` is hung up on.  ``handshake_seconds`` bound TLS's.  A listener
+    has at most ``connections`` open, those that have not come through the handshake included.
     """
 
     body: int = 1 << 20
     drained: int = 16 << 20
+    handshake_seconds: float = 10.0
     head_seconds: float = 15.0
     body_seconds: float = 30.0
     send_seconds: float = 30.0
@@ -52,6 +55,8 @@ class Request:
     body: bytes
     token: str
     source: Source
+    arrived: float = field(default_factory=time.monotonic)
+    """By :func:`time.monotonic`: promised times count from here, not from when a thread is free."""
 
 
 async def receive_request(scope: Scope, receive: Receive, limits: Limits) -> Request:

@@ -52,7 +52,8 @@ def delete_storage(call: Call) -> Answer:
 def check_storage(call: Call) -> Answer:
     """Test a storage.  A viewer's test remembers no host key: viewers change nothing."""
     name, pin = call.arguments.text("storage_name"), call.identity.is_administrator
-    return Answer(beside={"steps": steps_view(call.services.storages.test(name, pin=pin))})
+    checked = call.services.storages.test(name, pin=pin, since=call.arrived)
+    return Answer(beside={"steps": steps_view(checked)})
 
 
 def _ssh_fields(arguments: Arguments) -> SshStorageFields:

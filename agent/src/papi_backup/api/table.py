@@ -20,7 +20,7 @@ from papi_backup.api import (
     storage_handlers,
 )
 from papi_backup.api.call import Answer, Call, Handler
-from papi_backup.api.endpoint import CHANGE, READ, Endpoint
+from papi_backup.api.endpoint import CHANGE, READ, AsksStorages, Endpoint
 from papi_backup.api.gate import CREDENTIALS
 from papi_backup.api.openapi import openapi_document
 from papi_backup.api.parameters import Parameter
@@ -39,7 +39,7 @@ def _read(
     result: Shape,
     *parameters: Parameter,
     unknown: bool = False,
-    asks_storages: bool = False,
+    asks_storages: AsksStorages = "",
     beside: tuple[Field, ...] = (),
 ) -> Endpoint:
     return Endpoint(
@@ -140,7 +140,7 @@ _STORAGES = (
         results.SUCCESS,
         fields.STORAGE_NAME,
         unknown=True,
-        asks_storages=True,
+        asks_storages="test",
         beside=(results.STEPS,),
     ),
 )
@@ -180,7 +180,7 @@ _JOBS = (
         summary="Restore a backup.  The call only queues a job; `dry_run` asks the storage for a plan.",
         parameters=(*fields.RESTORE_FIELDS, fields.DRY_RUN),
         access="administrator",
-        asks_storages=True,
+        asks_storages="dry_run",
         plan=results.RESTORE_PLAN,
         beside=(results.JOB_ID,),
         failures=UNKNOWN,
@@ -197,7 +197,7 @@ _JOBS = (
         fields.DATE_FROM,
         fields.DATE_TO,
         unknown=True,
-        asks_storages=True,
+        asks_storages="list",
     ),
     _read(
         "backup/list-hostname",
@@ -207,7 +207,7 @@ _JOBS = (
         results.HOST_NAMES,
         fields.ANY_STORAGE_NAME,
         unknown=True,
-        asks_storages=True,
+        asks_storages="list",
     ),
 )
 
@@ -263,7 +263,7 @@ _CONFIGS = (
         results.SUCCESS,
         fields.BACKUP_ID,
         unknown=True,
-        asks_storages=True,
+        asks_storages="test",
         beside=(results.STEPS,),
     ),
 )

@@ -137,14 +137,15 @@ class ConfigService:
                 self._store.configs.delete(backup_id)
         return Change(True, entry, None)
 
-    def test(self, backup_id: int, *, pin: bool) -> StorageCheck:
+    def test(self, backup_id: int, *, pin: bool, since: float | None = None) -> StorageCheck:
         """Check what the next backup needs: sources, storage, room for it, and the key of its chain.
 
         Raises :class:`InvalidParameterError` for sources, else what the storage or the key raises.
+        ``since``: when its deadline began to run by :func:`time.monotonic`, by default now.
         """
         config = self._store.configs.get(backup_id)
         order = OrderBuilder(self._store, self._settings).of_config(config, "inc")
-        checked = self._queries.check_backup(order, self._room_for(config))
+        checked = self._queries.check_backup(order, self._room_for(config), since)
         if pin:
             self._storages.pin(order.access.storage, checked.host_key)
         return checked

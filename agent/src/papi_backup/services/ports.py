@@ -45,10 +45,13 @@ class StorageQueries(Protocol):
     def list_host_names(self, access: StorageAccess) -> list[str]:
         """Return the hosts that have backups."""
 
-    def check_storage(self, access: StorageAccess) -> StorageCheck:
-        """Test a storage; the error names the step that failed."""
+    def check_storage(self, access: StorageAccess, since: float | None = None) -> StorageCheck:
+        """Test a storage; the error names the step that failed.
 
-    def check_backup(self, order: BackupOrder, room: int) -> StorageCheck:
+        ``since``: when its deadline began to run by :func:`time.monotonic`, by default now.
+        """
+
+    def check_backup(self, order: BackupOrder, room: int, since: float | None = None) -> StorageCheck:
         """Test what a backup needs, ``room`` bytes on its storage included; the error names the step."""
 
     def plan_restore(self, order: RestoreOrder) -> RestorePlanSummary:

@@ -105,13 +105,14 @@ class StorageService:
                 self._store.storages.delete(storage_id)
         return change
 
-    def test(self, storage_name: str, *, pin: bool) -> StorageCheck:
+    def test(self, storage_name: str, *, pin: bool, since: float | None = None) -> StorageCheck:
         """Test a storage by what a backup needs of it; raises what failed, 4000 or 4001.
 
         ``pin``: an SSH server's key is remembered at the first success, and another refused from then on.
+        ``since``: when its deadline began to run by :func:`time.monotonic`, by default now.
         """
         storage = self._store.storages.by_name(storage_name)
-        checked = self._queries.check_storage(storage_access(self._store, storage))
+        checked = self._queries.check_storage(storage_access(self._store, storage), since)
         if pin:
             self.pin(storage, checked.host_key)
         return checked
