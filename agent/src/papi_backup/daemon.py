@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import resource
 import sys
 import time
 from collections.abc import Sequence
@@ -40,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     options = parser.parse_args(arguments)
     log_to_stderr()
+    raise_descriptor_limit()
     try:
         settings = load_settings(options.config)
     except PapiError as error:
@@ -96,6 +98,15 @@ def drain(agent: Agent, signals: StopSignals, systemd: Systemd) -> None:
         if signals.wait(DRAIN_LOOK_SECONDS):
             log.warning("told to stop again: ending the running jobs now")
             return
+
+
+def raise_descriptor_limit() -> None:
+    """Allow as many descriptors as may be: the connections of two listeners come near the usual 1024."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    except (OSError, ValueError) as error:
+        log.warning("the limit of open files stays as it is: %s", error)
 
 
 def log_to_stderr() -> None:

@@ -17,11 +17,12 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import Server
 
+from papi_backup.api.door import Door, Guest, hang_up
 from papi_backup.api.peers import peer_of
 from papi_backup.api.request import PEER_KEY, Limits
 
 
-def protocol_class(limits: Limits) -> type[asyncio.Protocol]:
+def protocol_class(limits: Limits) -> type[WatchedConnection]:
     """Return the class of one listener's connections, within ``limits``."""
 
     class Connection(WatchedConnection):
@@ -47,7 +48,7 @@ class _CountedTransport:
         self._transport.write(data)
 
 
-class WatchedConnection(H11Protocol):
+class WatchedConnection(H11Protocol, Guest):
     """One connection.  A client that sends a head byte by byte is hung up on; an idle one too.
 
     Where there are too many, the one that has been quiet for longest makes room, unless it waits for an
@@ -58,12 +59,32 @@ class WatchedConnection(H11Protocol):
     others: ClassVar[OrderedDict[WatchedConnection, None]] = OrderedDict()
     """Of the same listener, this one included, the longest quiet first."""
 
+    _arrived: socket.socket | None = None
+    """The connection until there is a transport."""
+
     _deadline: asyncio.TimerHandle | None = None
     _look: asyncio.TimerHandle | None = None
     _seen = (0, 0)
 
+    def arrive(self, connection: socket.socket) -> None:
+        """Take a place among the others, before any handshake: who says nothing counts too."""
+        self._arrived = connection
+        self.others[self] = None
+        if len(self.others) > self.bounds.connections:
+            quiet = (other for other in self.others if not other._waits_for_its_answer)
+            leaving = next(quiet, self)
+            # Closing may take long where the client does not read; it counts no more from now on.
+            self.others.pop(leaving)
+            leaving._leave()
+
+    def turn_away(self) -> None:
+        """Give the place back: the handshake failed."""
+        self._arrived = None
+        self.others.pop(self, None)
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Learn who it is, and wait for the first request."""
+        self._arrived = None
         self._counted = _CountedTransport(cast("asyncio.Transport", transport))
         super().connection_made(cast("asyncio.Transport", self._counted))
         # uvicorn's access log has whole query strings, passwords and all; ours has none.
@@ -71,7 +92,6 @@ class WatchedConnection(H11Protocol):
         connection = transport.get_extra_info("socket")
         # The application of this connection alone: every request of it carries the same peer.
         self.app = _with_peer(self.app, connection)
-        self._make_room()
         self._watch_head()
         self._look = self.loop.call_later(self.bounds.send_seconds, self._watch_sending)
 
@@ -95,14 +115,11 @@ class WatchedConnection(H11Protocol):
         cycle = self.cycle
         return cycle is not None and not cycle.response_complete and not cycle.more_body
 
-    def _make_room(self) -> None:
-        self.others[self] = None
-        if len(self.others) > self.bounds.connections:
-            quiet = (other for other in self.others if not other._waits_for_its_answer)
-            leaving = next(quiet, self)
-            # Closing may take long where the client does not read; it counts no more from now on.
-            self.others.pop(leaving)
-            leaving.transport.abort()
+    def _leave(self) -> None:
+        if self._arrived is not None:
+            hang_up(self._arrived)
+        elif self.transport is not None:
+            self.transport.abort()
 
     def _watch_sending(self) -> None:
         """Hang up on a client that has taken nothing since the last look; closing would wait for it."""
@@ -127,11 +144,38 @@ class WatchedConnection(H11Protocol):
 
 
 class QuietServer(Server):
-    """uvicorn's server without its ten wake-ups a second; :meth:`request_stop` ends it."""
+    """uvicorn's server behind doors of our own, without its ten wake-ups a second.
+
+    :meth:`request_stop` ends it.
+    """
 
     def __init__(self, config: Config) -> None:
+        """``config.http`` is of :func:`protocol_class`."""
         super().__init__(config)
         self._stopping = asyncio.Event()
+        self._doors: list[Door] = []
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen on ``sockets``, which are bound."""
+        self.servers = []  # uvicorn's own, which it would close
+        made = cast("type[WatchedConnection]", self.config.http_protocol_class)
+
+        def connection() -> WatchedConnection:
+            return made(self.config, self.server_state, self.lifespan.state)
+
+        self._doors = [
+            Door(listener, connection, self.config.ssl, made.bounds.handshake_seconds)
+            for listener in sockets or ()
+        ]
+        for door in self._doors:
+            door.open(self.config.backlog)
+        self.started = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, then wait for requests under way."""
+        for door in self._doors:
+            door.close()
+        await super().shutdown(sockets)
 
     async def main_loop(self) -> None:
         """Sleep until asked to stop."""
