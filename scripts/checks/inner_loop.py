@@ -31,6 +31,7 @@ LONG_MODULES = frozenset(
         "test_daemon_access",
         "test_event_source",
         "test_histories",
+        "test_hung_storage",
         "test_index_cache",
         "test_parent_choice",
         "test_real_answers",

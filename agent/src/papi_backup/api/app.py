@@ -20,8 +20,11 @@ from papi_backup.api.lanes import Lane, lane_by_content, lane_of
 from papi_backup.api.request import BadBodyError, ClientGoneError, Limits, Request, receive_request
 from papi_backup.model.errors import InternalError, InvalidParameterError
 
-THREADS: Mapping[Lane, int] = {"quick": 16, "test": 8, "list": 8}
-"""Calls that wait for storages have threads of their own, so that they do not keep others waiting."""
+THREADS: Mapping[Lane, int] = {"quick": 16, "test": 32, "list": 16}
+"""Calls that wait for storages have threads of their own, so that they do not keep others waiting.
+
+They are many, because one that waits for its turn at a hung storage holds a thread as well.
+"""
 
 _STOPPED = "The agent stops and could not wait for the end of this call; it may have been carried out."
 _STOPPED_BEFORE = "The agent stops and did not wait for the end of this request; nothing was done."
