@@ -44,6 +44,7 @@ LONG_MODULES = frozenset(
         "test_restore_include",
         "test_restore_overwrite",
         "test_s3_faults",
+        "test_s3_policy",
         "test_sftp_real",
         "test_state_durability",
         "test_supervisor",

@@ -60,12 +60,16 @@ class S3Server:
         secret_key: str = "",
         port: int = 0,
         keep: bool = False,
+        *,
+        policies: bool = False,
     ) -> None:
+        """``policies``: users and their policies can be made with the IAM API, on the same port."""
         self.directory = Path(directory).absolute()
         self.access_key = access_key
         self.secret_key = secret_key or secrets.token_hex(20)
         self.port = port
         self._keep = keep
+        self._policies = policies
         self._wanted_port = port
         self._weed = find_weed()
         self._ports: list[int] = []
@@ -138,6 +142,7 @@ class S3Server:
             "-ip.bind=127.0.0.1",
             f"-s3.config={self.directory / 's3.json'}",
             "-s3.autoCreateBucket=false",
+            f"-s3.iam.readOnly={'false' if self._policies else 'true'}",
             "-s3.port.iceberg=0",
             "-s3.port.lance=0",
             "-admin.ui=false",
