@@ -53,7 +53,7 @@ def api(open_directory: Path) -> Iterator[RunningApi]:
 def ask(api: RunningApi, groups: list[int], path: str = "storage/list", form: str = "") -> str:
     """Ask as a user whose groups these are, the first one the primary."""
     done = subprocess.run(
-        [sys.executable, "-c", ASK, api.socket, path, form, ",".join(map(str, groups)), str(STRANGER)],
+        [sys.executable, "-c", ASK, api.socket_path, path, form, ",".join(map(str, groups)), str(STRANGER)],
         capture_output=True,
         text=True,
         check=False,
@@ -75,7 +75,7 @@ def test_any_other_user_cannot_even_connect(api: RunningApi) -> None:
 
 
 def test_a_user_who_gets_through_to_the_socket_is_told_who_is_admitted(api: RunningApi) -> None:
-    api.socket.chmod(0o666)
+    api.socket_path.chmod(0o666)
     answer = ask(api, [OWN_GROUP])
     assert '"error_code": 3004' in answer
     assert f"Authentication Error: uid {STRANGER} is neither root" in answer
@@ -86,7 +86,7 @@ def test_a_user_who_gets_through_to_the_socket_is_told_who_is_admitted(api: Runn
 
 
 def test_such_a_user_comes_in_with_an_account_and_its_role(api: RunningApi) -> None:
-    api.socket.chmod(0o666)
+    api.socket_path.chmod(0o666)
     form = "username=viewer&password=secret"
     assert '"success": 1' in ask(api, [OWN_GROUP], "storage/list", form)
     assert '"error_code": 3001' in ask(api, [OWN_GROUP], "storage/del", f"{form}&storage_id=3")
@@ -94,7 +94,7 @@ def test_such_a_user_comes_in_with_an_account_and_its_role(api: RunningApi) -> N
 
 def test_without_a_configured_group_only_root_is_admitted(open_directory: Path) -> None:
     with running_api(open_directory) as api:
-        api.socket.chmod(0o666)
+        api.socket_path.chmod(0o666)
         answer = ask(api, [0])
         assert f"uid {STRANGER} is not root" in answer
         assert os.geteuid() == 0
