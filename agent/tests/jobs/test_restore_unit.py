@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -60,6 +62,16 @@ class RestoreUnits:
         for session in self.sessions:
             session.kill()
             session.wait()
+            end_all_below(session.pid)
+
+
+def end_all_below(session: int) -> None:
+    """End a session's worker and its helpers, as systemd ends what is left of a unit."""
+    mark = b"\0--parent\0%d" % session
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (process / "cmdline").read_bytes().rstrip(b"\0").endswith(mark):
+                os.kill(int(process.name), signal.SIGKILL)
 
 
 @pytest.fixture
