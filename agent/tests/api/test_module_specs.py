@@ -15,13 +15,22 @@ import pytest
 
 from papi_backup.api.kinds import Boolean, Choice, Integer, IntegerList, SecretText, TextList
 from papi_backup.api.parameters import Parameter
+from papi_backup.api.results import JOB
+from papi_backup.api.shapes import TextShape
 from papi_backup.api.table import ENDPOINTS
+from papi_backup.api.table import METHODS as SPEC_METHODS
 from papi_backup.model.errors import BY_CODE
 
 REPOSITORY = Path(__file__).parents[3]
 METHODS = {endpoint.name: endpoint for endpoint in ENDPOINTS}
 SCHEDULE = ("period", "frequency", "time_list", "day_run", "time_run")
 WAIT = ("wait", "wait_timeout", "wait_sleep")
+FILTERS_OF_JOBS = ("backup_name", "backup_type", "job_id", "job_status", "job_type")
+WITHOUT_OPTIONS = {
+    *("delete_storage", "delete_backup_config", "delete_ssh_id", "get_backup_config"),
+    *("test_storage", "test_backup_config"),
+}
+"""Modules call these by an id or a name that they found: no option of theirs is a parameter."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,9 @@ AGREEMENTS = (
     Agreement("backup_ssh_id", ("generate_new_ssh_id",), ("state", "regenerate"), ("dry_run",)),
     Agreement("backup_info", ("list_backups", "list_hostnames"), ("backup_name", "gather")),
     Agreement("backup_config_info", ("list_backup_config",), ("backup_name", "storage_name")),
+    Agreement("backup_job_info", ("list_jobs",), FILTERS_OF_JOBS, ("timezone",)),
+    Agreement("backup_ssh_id_info", ("list_ssh_ids", "get_pub_ssh_id"), ("key_name",), ("ssh_id_id",)),
+    Agreement("backup_storage_info", ("list_storages",), ("storage_name", "type")),
 )
 
 
@@ -113,6 +125,13 @@ def disagreements(parameter: Parameter, option: dict[str, Any]) -> Iterator[str]
         yield f"{name}: the module requires it, the API does not"
 
 
+def test_every_module_is_held_to_the_table_and_so_is_every_method_of_the_spec() -> None:
+    modules = {path.stem for path in (REPOSITORY / "plugins" / "modules").glob("backup_*.py")}
+    assert {agreement.module for agreement in AGREEMENTS} == modules
+    held = {method for agreement in AGREEMENTS for method in agreement.methods}
+    assert {endpoint.name for endpoint in SPEC_METHODS} - held == WITHOUT_OPTIONS
+
+
 @pytest.mark.parametrize("agreement", AGREEMENTS, ids=lambda agreement: agreement.module)
 def test_the_options_of_a_module_are_the_parameters_of_its_methods(
     modules: str, agreement: Agreement
@@ -124,6 +143,17 @@ def test_the_options_of_a_module_are_the_parameters_of_its_methods(
     shared = {name: option for name, option in options.items() if name not in agreement.own}
     assert shared.keys() == parameters.keys() - set(agreement.found)
     assert [line for name in shared for line in disagreements(parameters[name], shared[name])] == []
+
+
+def test_the_choices_of_a_filter_of_jobs_are_the_words_of_the_answer(modules: str) -> None:
+    words = {field.name: field.shape.words for field in JOB.fields if isinstance(field.shape, TextShape)}
+    choices = {
+        name: tuple(option["choices"])
+        for name, option in options_of(modules, "backup_job_info").items()
+        if "choices" in option
+    }
+    assert choices.keys() == {"backup_type", "job_status", "job_type"}
+    assert choices == {name: words[name] for name in choices}
 
 
 def test_modules_name_the_defaults_of_the_table(modules: str) -> None:
