@@ -11,11 +11,12 @@ from datetime import timedelta
 
 import pytest
 from conformance_cases import ACCEPTED, CATEGORIES, EXTENSIONS, REFUSED_METHOD, Case, cases, counted
-from conformance_sorts import PARAMETERS
+from conformance_sorts import ID, PARAMETERS
 from declared_answers import endpoint_of, undeclared
 from fake_backends import NOW, backup_of
 from method_examples import EXAMPLES, Example
 from running_api import Reply, RunningApi, running_api
+from spec_answers import ANSWERS, departures
 from xml_agreement import agrees
 
 from papi_backup.api.table import EXTENSIONS as OWN_METHODS
@@ -67,6 +68,12 @@ def check_refused(case: Case, envelope: dict[str, object]) -> None:
         assert str(case.fields[case.parameter]) in text
 
 
+def check_as_the_spec_has_it(case: Case, data: object) -> None:
+    """Methods that change are asked for a dry run here, which the spec has not."""
+    if case.method in ANSWERS and "dry_run" not in case.fields:
+        assert list(departures(ANSWERS[case.method], data)) == []
+
+
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_each_case_is_answered_as_it_must_be_and_changes_nothing(odd_api: RunningApi, case: Case) -> None:
     before = odd_api.world.contents()
@@ -86,6 +93,7 @@ def test_each_case_is_answered_as_it_must_be_and_changes_nothing(odd_api: Runnin
         assert undeclared(endpoint, in_json.envelope) == []
         if case.code == ACCEPTED:
             assert in_json.envelope["success"] == 1, in_json.body
+            check_as_the_spec_has_it(case, in_json.envelope["data"])
         else:
             check_refused(case, in_json.envelope)
     assert odd_api.world.contents() == before
@@ -104,8 +112,49 @@ def test_each_change_is_made_when_it_is_no_dry_run(
     if extension == ".xml":
         assert (reply.xml.findtext("success"), reply.xml.findtext("data")) == ("1", "success")
     else:
-        assert reply.data == "success"
+        assert reply.data == ANSWERS.get(example.method, "success")
     assert api.world.contents() != before
+
+
+def test_the_answers_of_the_spec_are_not_empty_here(odd_api: RunningApi) -> None:
+    """Else nothing would be said of their fields."""
+    asked = [example for example in EXAMPLES if not example.changes and example.method in ANSWERS]
+    for example in asked:
+        data = odd_api.call("GET", example.path, example.arguments).data
+        assert data, example.method
+        assert list(departures(ANSWERS[example.method], data)) == []
+        for wrong in (None, [], [None], {}, {"a": None}, {"a": [{}]}, [{"type": "ssh"}]):
+            empty = wrong in ([], {}) and not isinstance(ANSWERS[example.method], str | dict)
+            assert empty or list(departures(ANSWERS[example.method], wrong)), (example.method, wrong)
+    assert ANSWERS.keys() == {method.name for method in METHODS}
+
+
+ASKED_OF_EACH = {"missing", "empty", "wrong type", "out of bounds", "too long", "not UTF-8", "repeated"}
+LOOKED_UP_BY_NAME = {
+    ("test_storage", "storage_name"),
+    ("restore_backup", "storage_name"),
+    ("list_backups", "storage_name"),
+    ("list_hostnames", "storage_name"),
+    ("run_backup", "backup_name"),
+    ("get_backup_config", "backup_name"),
+}
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.method)
+def test_each_parameter_is_asked_everything_by_each_method_in_each_format(example: Example) -> None:
+    found: dict[tuple[str, str, str], set[str]] = {}
+    for case in CASES:
+        if case.method == example.method:
+            found.setdefault((case.http_method, case.extension, case.parameter), set()).add(case.category)
+    for http_method in example.http_methods:
+        for extension in EXTENSIONS:
+            assert "right" in found[http_method, extension, ""]
+            for parameter, sort in PARAMETERS[example.method].items():
+                # Without dry_run the change would be made, which is shown above.
+                asked = ASKED_OF_EACH - ({"missing", "empty"} if parameter == "dry_run" else set())
+                if sort is ID or (example.method, parameter) in LOOKED_UP_BY_NAME:
+                    asked |= {"unknown"}
+                assert found[http_method, extension, parameter] == asked, (http_method, extension, parameter)
 
 
 def test_the_table_of_cases_leaves_no_parameter_out() -> None:
@@ -118,6 +167,3 @@ def test_the_table_of_cases_leaves_no_parameter_out() -> None:
     }
     assert counted().keys() == set(CATEGORIES)
     assert len({str(case) for case in CASES}) == len(CASES)
-    for example in EXAMPLES:
-        found = {(case.http_method, case.extension) for case in CASES if case.method == example.method}
-        assert {(method, extension) for method in example.http_methods for extension in EXTENSIONS} <= found
