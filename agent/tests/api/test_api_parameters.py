@@ -36,6 +36,7 @@ MULTIPART = b'--B\r\nContent-Disposition: form-data; name="a"\r\n\r\n1 \xc3\xa4\
         (b"a=1", "application/json", b"", {"a": ["1"]}),
         (b"", "application/json; charset=utf-8", '{"a": "ä"}'.encode(), {"a": ["ä"]}),
         (b"", "", b' {"a": 1}', {"a": [1]}),
+        (b"", "application/json", b'{"a": 1, "b": {"c": 1, "c": 2}, "a": 2}', {"a": [1, 2], "b": [{"c": 2}]}),
         (b"", "text/plain", b"a=1\r\n", {"a": ["1"]}),
         (b"", "multipart/form-data", b"", {}),
         (b"a=1", "multipart/form-data", b"b=2", {"a": ["1"], "b": ["2"]}),

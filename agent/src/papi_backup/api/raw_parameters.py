@@ -76,17 +76,25 @@ def _decoded(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
+class _Object(dict[str, object]):
+    """A JSON object that still has the names that came more than once, as a form has."""
+
+    def __init__(self, pairs: list[tuple[str, object]]) -> None:
+        super().__init__(pairs)
+        self.pairs = pairs
+
+
 def _json_fields(body: bytes) -> Iterator[tuple[str, object]]:
     try:
-        fields = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+        fields = json.loads(body.decode("utf-8"), object_pairs_hook=_Object, parse_constant=_refuse_constant)
     except UnicodeDecodeError:
         raise InvalidParameterError("The request's body is not UTF-8 text.") from None
     except (ValueError, RecursionError):
         # Not "from": the exception holds the body, and that may hold secrets.
         raise InvalidParameterError("The request's body is not JSON.") from None
-    if not isinstance(fields, dict):
+    if not isinstance(fields, _Object):
         raise InvalidParameterError("The request's body is not a JSON object.")
-    for name, value in fields.items():
+    for name, value in fields.pairs:
         if value is not None:
             yield name, value
 
