@@ -69,8 +69,28 @@ def config_seen(api: RunningApi) -> dict[str, Any]:
     }
 
 
+def ssh_storage_of(number: int) -> dict[str, object]:
+    word = f"w{number}"
+    return {
+        "storage_name": "vault",
+        "server_name": f"{word}.example",
+        "ssh_port": 2200 + number,
+        "ssh_username": word,
+        "ssh_id_id": 1 + number % 2,
+        "storage_base": f"/{word}",
+    }
+
+
+def ssh_storage_seen(api: RunningApi) -> dict[str, Any]:
+    data = api.get("storage/list").data
+    assert isinstance(data, list)
+    told = data[0] | {"ssh_username": data[0]["username"]}
+    return {name: told[name] for name in ssh_storage_of(0)}
+
+
 OBJECTS = [
-    pytest.param("storage/s3/edit", {"storage_id": 2}, storage_of, storage_seen, id="storage"),
+    pytest.param("storage/ssh/edit", {"storage_id": 1}, ssh_storage_of, ssh_storage_seen, id="SSH storage"),
+    pytest.param("storage/s3/edit", {"storage_id": 2}, storage_of, storage_seen, id="S3 storage"),
     pytest.param("backup-config/edit", {"backup_id": 1}, config_of, config_seen, id="configuration"),
 ]
 
