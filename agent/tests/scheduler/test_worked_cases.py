@@ -14,6 +14,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
+from schedule_oracle import oracle_runs
 
 from papi_backup.model.schedule import Period, Schedule
 from papi_backup.scheduler.schedule import next_runs
@@ -344,6 +345,31 @@ def test_worked_out_by_hand(schedule: Schedule, place: str, after: str, runs: li
     zone, minute = place.split(":")
     found = next_runs(schedule, datetime.fromisoformat(after), ZoneInfo(zone), len(runs), int(minute))
     assert [run.isoformat(" ", "minutes") for run in found] == runs
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len({case[0] for case in CASES}) == len(CASES) > 30
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES, ids=[case[0] for case in CASES])
+def test_the_oracle_says_the_same(case: Case) -> None:
+    unused, schedule, place, after, told = case
+    del unused
+    zone, minute = place.split(":")
+    expected = [datetime.fromisoformat(run) for run in told]
+    found = oracle_runs(
+        period=schedule.period,
+        frequency=schedule.frequency,
+        time_list=schedule.time_list,
+        day_run=schedule.day_run,
+        time_run=schedule.time_run,
+        zone=zone,
+        minute=int(minute),
+        start=datetime.fromisoformat(after),
+        end=expected[-1],
+    )
+    assert found == expected
 
 
 def test_asked_in_the_zone_itself_the_hour_that_comes_twice_is_told_apart() -> None:
