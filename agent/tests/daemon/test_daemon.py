@@ -30,6 +30,9 @@ from papi_backup.state.store import Store
 OFTEN = {"WATCHDOG_USEC": "600000"}
 """A short watchdog makes the agent look after itself, and tell its status, often."""
 
+PROMISED = 5.0
+"""Seconds for a test of a storage or of a configuration."""
+
 UNIT = Path(__file__).parents[3] / "roles/backup_agent/templates/papi-backup-agent.service.j2"
 
 
@@ -165,8 +168,15 @@ def test_a_backup_asked_for_over_the_api_runs_and_a_storage_that_hangs_is_told_w
     queue_backup(daemon.state, silent_server)
     daemon.start_and_wait(OFTEN)
     daemon.manager.hears("STATUS=running: job")
-    answer = daemon.ask("/papi/backup/storage/test", storage_name="hangs")
-    assert (answer["success"], answer["error_code"]) == (0, 4001)
+    for path, named in (
+        ("storage/test", {"storage_name": "hangs"}),
+        ("backup-config/test", {"backup_id": "1"}),
+    ):
+        started = time.monotonic()
+        answer = daemon.ask(f"/papi/backup/{path}", **named)
+        assert time.monotonic() - started < PROMISED
+        assert (answer["success"], answer["error_code"]) == (0, 4001)
+        assert answer["error"].startswith("reach: "), answer
     queued = daemon.ask("/papi/backup/backup/run", "POST", backup_name="etc", backup_type="full")
     assert queued["job_id"] == 2
     os.kill(daemon.pid, signal.SIGTERM)

@@ -9,7 +9,7 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 from realparts.proxy import Proxy
@@ -108,6 +108,33 @@ def test_a_listener_that_accepts_and_says_nothing_is_told_by_the_first_step(
         assert step_of(refusal(lambda: helper.check_storage(access))) == "reach"
         message = refusal(lambda: helper.check_backup(order(access), 0))
         assert step_of(message, OF_BACKUPS) == "reach"
+
+
+@contextmanager
+def deaf_port() -> Iterator[int]:
+    """A port whose queue of connections is full: the kernel drops whatever packet comes to it."""
+    with ExitStack() as held:
+        listener = held.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _unused in range(4):
+            client = held.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(listener.getsockname())
+        time.sleep(0.1)
+        with socket.socket() as probe, pytest.raises(TimeoutError):
+            probe.settimeout(0.3)
+            probe.connect(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+def test_a_host_that_drops_every_packet_is_told_by_the_first_step(
+    helper: QueryHelper, server: Server
+) -> None:
+    with deaf_port() as port:
+        access = server.through(port)
+        assert step_of(refusal(lambda: helper.check_storage(access))) == "reach"
+        assert step_of(refusal(lambda: helper.check_backup(order(access), 0)), OF_BACKUPS) == "reach"
 
 
 def test_a_server_that_falls_silent_after_the_handshake(helper: QueryHelper, server: Server) -> None:
