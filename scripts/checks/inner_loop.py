@@ -56,6 +56,7 @@ LONG_MODULES = frozenset(
         "test_schedule_oracle",
         "test_sftp_real",
         "test_state_durability",
+        "test_strangers_whole_way",
         "test_supervisor",
         "test_two_weeks",
         "test_volumes_and_pages",
