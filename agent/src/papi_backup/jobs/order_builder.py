@@ -29,9 +29,10 @@ class OrderBuilder:
         Raises :class:`NoSuchEntityError` when its configuration, storage or SSH id is gone, and
         :class:`InvalidParameterError` when nothing says what to back up.
         """
-        if request.restore is not None:
-            return self.restore(request.restore)
-        return self.backup(job, request.backup_id)
+        with self._store.undisturbed():
+            if request.restore is not None:
+                return self.restore(request.restore)
+            return self.backup(job, request.backup_id)
 
     def backup(self, job: Job, backup_id: int) -> BackupOrder:
         """Return the order of a backup job; raises as :meth:`build` does."""

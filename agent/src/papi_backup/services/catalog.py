@@ -10,8 +10,8 @@ from datetime import datetime
 
 from papi_backup.model.catalog import CatalogEntry
 from papi_backup.model.errors import PapiError, from_code
-from papi_backup.model.storage import StorageConfig
-from papi_backup.services.lookups import storage_access
+from papi_backup.model.storage import StorageAccess, StorageConfig
+from papi_backup.services.lookups import access_by_name, storage_access
 from papi_backup.services.ports import StorageQueries
 from papi_backup.state.store import Store
 
@@ -43,28 +43,26 @@ class CatalogService:
         Raises :class:`NoSuchEntityError` for an unknown storage, else what the storage raised.
         """
         found: dict[str, Backups] = {}
-        for storage in self._asked(storage_name):
-            with _named(storage):
-                entries = self._queries.list_backups(
-                    storage_access(self._store, storage), hostname or self._host_name
-                )
-            found[storage.storage_name] = _by_name(entries, date_from, date_to)
+        for access in self._asked(storage_name):
+            with _named(access.storage):
+                entries = self._queries.list_backups(access, hostname or self._host_name)
+            found[access.storage.storage_name] = _by_name(entries, date_from, date_to)
         return found
 
     def list_host_names(self, storage_name: str = "") -> dict[str, list[str]]:
         """Return the hosts that have backups by storage; raises as :meth:`list_backups` does."""
         found: dict[str, list[str]] = {}
-        for storage in self._asked(storage_name):
-            with _named(storage):
-                found[storage.storage_name] = self._queries.list_host_names(
-                    storage_access(self._store, storage)
-                )
+        for access in self._asked(storage_name):
+            with _named(access.storage):
+                found[access.storage.storage_name] = self._queries.list_host_names(access)
         return found
 
-    def _asked(self, storage_name: str) -> list[StorageConfig]:
+    def _asked(self, storage_name: str) -> list[StorageAccess]:
+        """All at once: while the first is asked, others may be edited."""
         if storage_name:
-            return [self._store.storages.by_name(storage_name)]
-        return self._store.storages.list()
+            return [access_by_name(self._store, storage_name)]
+        with self._store.undisturbed():
+            return [storage_access(self._store, storage) for storage in self._store.storages.list()]
 
 
 def _by_name(entries: list[CatalogEntry], date_from: datetime | None, date_to: datetime | None) -> Backups:

@@ -83,19 +83,19 @@ class ConfigService:
     def list(self) -> builtins.list[ConfigStatus]:
         """Return all configurations in creation order, with their last jobs and next runs."""
         jobs = self._store.jobs
+        with self._store.undisturbed():
+            entries = [self._entry(config) for config in self._store.configs.list()]
+            names = [entry.config.backup_name for entry in entries]
+            last = [(jobs.last(name, "full"), jobs.last(name, "inc")) for name in names]
         return [
-            ConfigStatus(
-                self._entry(config),
-                jobs.last(config.backup_name, "full"),
-                jobs.last(config.backup_name, "inc"),
-                self.next_runs(config),
-            )
-            for config in self._store.configs.list()
+            ConfigStatus(entry, full, inc, self.next_runs(entry.config))
+            for entry, (full, inc) in zip(entries, last, strict=True)
         ]
 
     def get(self, backup_name: str) -> ConfigEntry:
         """Return one."""
-        return self._entry(self._store.configs.by_name(backup_name))
+        with self._store.undisturbed():
+            return self._entry(self._store.configs.by_name(backup_name))
 
     def next_runs(self, config: BackupConfig) -> NextRuns:
         """Return when the configuration will run next (docs/schedules.md)."""
@@ -143,8 +143,9 @@ class ConfigService:
         Raises :class:`InvalidParameterError` for sources, else what the storage or the key raises.
         ``since``: when its deadline began to run by :func:`time.monotonic`, by default now.
         """
-        config = self._store.configs.get(backup_id)
-        order = OrderBuilder(self._store, self._settings).of_config(config, "inc")
+        with self._store.undisturbed():
+            config = self._store.configs.get(backup_id)
+            order = OrderBuilder(self._store, self._settings).of_config(config, "inc")
         checked = self._queries.check_backup(order, self._room_for(config), since)
         if pin:
             self._storages.pin(order.access.storage, checked.host_key)

@@ -22,8 +22,9 @@ from papi_backup.model.job import (
 )
 from papi_backup.model.schedule import BackupType
 from papi_backup.model.secret import Secret
+from papi_backup.model.storage import StorageConfig
 from papi_backup.services.change import Change
-from papi_backup.services.lookups import storage_access
+from papi_backup.services.lookups import access_by_name
 from papi_backup.services.ports import JobQueue, StorageQueries
 from papi_backup.state.jobs import JobExtent
 from papi_backup.state.store import Store
@@ -124,25 +125,26 @@ class JobService:
         earlier = self._store.jobs.earlier(request_id, "restore", fields.backup_name)
         if earlier is not None:
             return earlier
-        return self._queue.enqueue_restore(self._options(fields), request_id)
+        storage = self._store.storages.by_name(fields.storage_name)
+        return self._queue.enqueue_restore(self._options(fields, storage), request_id)
 
     def plan_restore(self, fields: RestoreFields) -> RestorePlanSummary:
         """Return what a restore would do; raises what the restore would fail with (3007, 4000 to 4005)."""
-        storage = self._store.storages.by_name(fields.storage_name)
+        access = access_by_name(self._store, fields.storage_name)
         return self._queries.plan_restore(
             RestoreOrder(
                 host_name=self._settings.host_name,
-                access=storage_access(self._store, storage),
-                options=self._options(fields),
+                access=access,
+                options=self._options(fields, access.storage),
                 state_dir=str(self._settings.state_dir),
                 plan_only=True,
                 helpers=self._settings.helpers,
             )
         )
 
-    def _options(self, fields: RestoreFields) -> RestoreOptions:
+    def _options(self, fields: RestoreFields, storage: StorageConfig) -> RestoreOptions:
         return RestoreOptions(
-            storage_id=self._store.storages.by_name(fields.storage_name).storage_id,
+            storage_id=storage.storage_id,
             backup_name=fields.backup_name,
             restore_date=fields.restore_date,
             hostname=fields.hostname or self._settings.host_name,

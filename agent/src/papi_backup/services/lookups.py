@@ -18,6 +18,12 @@ def storage_access(store: Store, storage: StorageConfig) -> StorageAccess:
     return StorageAccess(storage)
 
 
+def access_by_name(store: Store, storage_name: str) -> StorageAccess:
+    """Return the same of a storage by its name; raises :class:`NoSuchEntityError`."""
+    with store.undisturbed():
+        return storage_access(store, store.storages.by_name(storage_name))
+
+
 def refuse_taken(by_name: Callable[[str], object], name: str, what: str, parameter: str) -> None:
     """Raise :class:`InvalidParameterError` when ``by_name`` finds something called ``name``."""
     try:

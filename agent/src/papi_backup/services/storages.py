@@ -12,7 +12,7 @@ from papi_backup.model.errors import InvalidParameterError, NoSuchEntityError
 from papi_backup.model.secret import Secret
 from papi_backup.model.storage import S3Storage, SshStorage, StorageConfig
 from papi_backup.services.change import Change
-from papi_backup.services.lookups import joined, refuse_taken, storage_access
+from papi_backup.services.lookups import access_by_name, joined, refuse_taken
 from papi_backup.services.ports import StorageQueries
 from papi_backup.state.store import Store
 
@@ -61,7 +61,8 @@ class StorageService:
 
     def list(self) -> builtins.list[StorageEntry]:
         """Return all storages in creation order."""
-        return [self._entry(storage) for storage in self._store.storages.list()]
+        with self._store.undisturbed():
+            return [self._entry(storage) for storage in self._store.storages.list()]
 
     def add_ssh(self, fields: SshStorageFields, *, apply: bool) -> Change[StorageEntry]:
         """Add an SSH storage; a taken name is :class:`InvalidParameterError`."""
@@ -111,10 +112,10 @@ class StorageService:
         ``pin``: an SSH server's key is remembered at the first success, and another refused from then on.
         ``since``: when its deadline began to run by :func:`time.monotonic`, by default now.
         """
-        storage = self._store.storages.by_name(storage_name)
-        checked = self._queries.check_storage(storage_access(self._store, storage), since)
+        access = access_by_name(self._store, storage_name)
+        checked = self._queries.check_storage(access, since)
         if pin:
-            self.pin(storage, checked.host_key)
+            self.pin(access.storage, checked.host_key)
         return checked
 
     def pin(self, storage: StorageConfig, host_key: str) -> None:

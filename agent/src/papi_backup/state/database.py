@@ -100,6 +100,12 @@ class Database:
                 if self._connection.in_transaction:
                     self._connection.rollback()
 
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """Have what is read in it be of one moment: nobody who uses this connection writes between."""
+        with self._lock:
+            yield
+
     def execute(self, sql: str, values: Values = ()) -> int:
         """Run one statement; returns how many rows it changed.
 

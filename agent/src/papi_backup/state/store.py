@@ -109,6 +109,14 @@ class Store:
         """Make several repository calls one atomic, durable step."""
         return self._database.transaction()
 
+    def undisturbed(self) -> AbstractContextManager[None]:
+        """Read several things as they are at one moment.
+
+        Threads of this process wait.  Other processes change accounts and tokens alone, which nothing else
+        refers to.
+        """
+        return self._database.undisturbed()
+
     def claim(self) -> None:
         """Make this process the one agent of the state until :meth:`close`.
 
