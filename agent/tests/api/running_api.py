@@ -7,9 +7,10 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import sqlite3
 import ssl
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from email.message import Message
 from pathlib import Path
@@ -103,6 +104,11 @@ class RunningApi:
             connection = http.client.HTTPConnection("127.0.0.1", self.server.tcp_port, timeout=SECONDS)
         self.connections.append(connection)
         return connection
+
+    def whole_state(self) -> list[str]:
+        """Every row of every table, as SQLite would write it down."""
+        with closing(sqlite3.connect(self.world.settings.state_dir / "state.db")) as other:
+            return list(other.iterdump())
 
     def unix_socket(self) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -43,7 +43,9 @@ def odd_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApi]:
         config = store.configs.by_name("system")
         for name in ODD_NAMES:
             store.configs.add(replace(config, backup_name=name, backup_id=0, paths=(f"/{name}", "/\udcff")))
+        before = running.whole_state()
         yield running
+        assert running.whole_state() == before
 
 
 def sent(api: RunningApi, case: Case, path: str) -> Reply:

@@ -4,9 +4,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
-
 import pytest
 from method_examples import CONFIG, EXAMPLES, S3_STORAGE, SSH_STORAGE, Example
 from running_api import RunningApi
@@ -41,12 +38,6 @@ def test_a_dry_run_of_every_change_succeeds_and_changes_nothing(
     assert unchanged_api.world.contents() == before
 
 
-def whole_state(api: RunningApi) -> list[str]:
-    """Every row of every table, as SQLite would write it down."""
-    with closing(sqlite3.connect(api.world.settings.state_dir / "state.db")) as other:
-        return list(other.iterdump())
-
-
 def test_every_row_of_the_table_that_changes_something_takes_a_dry_run_and_has_an_example() -> None:
     changing = [endpoint for endpoint in ENDPOINTS if endpoint.http_methods == CHANGE]
     assert {endpoint.name for endpoint in changing} == {example.method for example in CHANGES}
@@ -59,7 +50,7 @@ def test_every_row_of_the_table_that_changes_something_takes_a_dry_run_and_has_a
 @pytest.mark.parametrize("example", CHANGES, ids=lambda example: example.method)
 def test_a_dry_run_leaves_the_whole_state_database_as_it_is(api: RunningApi, example: Example) -> None:
     api.world.add_job()
-    before = whole_state(api)
+    before = api.whole_state()
     assert api.call("POST", example.path, example.arguments | {"dry_run": 1}).envelope["success"] == 1
     for parameter in example.arguments:
         wrong = example.wrong.get(parameter, ()) + tuple(
@@ -68,9 +59,9 @@ def test_a_dry_run_leaves_the_whole_state_database_as_it_is(api: RunningApi, exa
         for value in wrong:
             reply = api.call("POST", example.path, example.arguments | {parameter: value, "dry_run": 1})
             assert reply.envelope["success"] == 0
-    assert whole_state(api) == before
+    assert api.whole_state() == before
     assert api.call("POST", example.path, example.arguments).envelope["success"] == 1
-    assert whole_state(api) != before
+    assert api.whole_state() != before
 
 
 @pytest.mark.parametrize("example", CHANGES, ids=lambda example: example.method)
