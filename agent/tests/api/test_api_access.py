@@ -106,6 +106,35 @@ def test_wrong_credentials_in_the_call_stop_it_whoever_else_the_caller_is(api: R
     assert api.world.contents() == before
 
 
+MALFORMED: list[tuple[str, object]] = [
+    *(
+        (name, value)
+        for name in ("username", "api_key", "key")
+        for value in (["admin"], True, "x" * 257, "a\0")
+    ),
+    *((name, value) for name in ("password", "api_token") for value in (["planted"], {"planted": 1}, 1.5)),
+    *((name, "planted" * 200) for name in ("password", "api_token")),
+    *((name, "planted\0") for name in ("password", "api_token")),
+]
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.method)
+def test_malformed_credentials_are_named_by_every_method_without_them_and_change_nothing(
+    unchanged_api: RunningApi, example: Example
+) -> None:
+    for name, value in MALFORMED:
+        body = json.dumps(example.arguments | RIGHT | LICENCE | {name: value}).encode()
+        reply = unchanged_api.send("POST", f"/papi/backup/{example.path}", body)
+        code, text = reply.error
+        assert (code, f"'{name}'" in text, "planted" in text) == (3005, True, False), text
+        assert reply.cookie == ""
+    different = urlencode(
+        example.arguments | {"username": ["admin", "viewer"], "password": "secret"}, doseq=True
+    )
+    code, text = unchanged_api.send("POST", f"/papi/backup/{example.path}", different.encode()).error
+    assert (code, "'username'" in text) == (3005, True)
+
+
 def test_an_error_beyond_the_login_still_sets_the_cookie(unchanged_api: RunningApi) -> None:
     reply = unchanged_api.call("POST", "storage/test", RIGHT, via="port")
     assert reply.error[0] == 3005

@@ -166,6 +166,22 @@ def test_two_backups_run_in_parallel_but_one_backup_never_twice(agent: Agent) ->
     assert agent.ended(again).job_status == "success"
 
 
+def test_a_restore_waits_for_the_backup_of_its_name_and_other_backups_do_not_wait_for_it(
+    agent: Agent,
+) -> None:
+    supervisor = agent.start(parallel=2)
+    backup = supervisor.enqueue_backup(agent.config("waits"), "full")
+    storage = agent.store.storages.list()[0]
+    restore = supervisor.enqueue_restore(
+        RestoreOptions(storage.storage_id, "waits", datetime.now(UTC), "", Secret("open sesame"))
+    )
+    other = supervisor.enqueue_backup(agent.config("etc"), "full")
+    assert agent.ended(other).job_status == "success"
+    assert (agent.job(backup).job_status, agent.job(restore).job_status) == ("running", "waiting")
+    (agent.settings.state_dir / "go").touch()
+    assert agent.ended(restore).job_status == "success"
+
+
 def test_the_same_request_id_names_the_same_job(agent: Agent) -> None:
     config = agent.config("etc")
     supervisor = agent.start()
