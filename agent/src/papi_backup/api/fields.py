@@ -24,7 +24,7 @@ from papi_backup.model.job import OVERWRITE_POLICIES
 from papi_backup.model.schedule import PERIODS, BackupType
 from papi_backup.model.secret import NO_SECRET
 from papi_backup.services.schedules import MAXIMUM_FREQUENCY
-from papi_backup.services.ssh_ids import DEFAULT_KEY_LENGTH, RSA_LENGTHS
+from papi_backup.services.ssh_ids import DEFAULT_KEY_LENGTH, ED25519_LENGTH, RSA_LENGTHS
 
 _MAXIMUM_FILE_SIZE = 5 * 1024 * 1024
 """Mebibytes: the largest object that S3 holds."""
@@ -68,11 +68,11 @@ DATE_TO = Parameter("date_to", Date(), meaning="Upper bound, included; a bare da
 KEY_NAME = Parameter("key_name", _NAME, required=True, meaning="Name of the SSH id.")
 KEY_LENGTH = Parameter(
     "key_length",
-    Integer(1, 16384),
+    Integer(ED25519_LENGTH, RSA_LENGTHS[-1]),
     default=DEFAULT_KEY_LENGTH,
     meaning=(
         f"Bits of an RSA key, {RSA_LENGTHS[0]} to {RSA_LENGTHS[-1]} in steps of {RSA_LENGTHS.step};"
-        " 256 makes an Ed25519 key."
+        f" {ED25519_LENGTH} makes an Ed25519 key."
     ),
 )
 
