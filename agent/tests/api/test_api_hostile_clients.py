@@ -49,29 +49,48 @@ def held() -> Iterator[ExitStack]:
         yield connections
 
 
-def test_two_hundred_idle_connections_and_slow_senders_do_not_stop_others(
-    api: RunningApi, held: ExitStack
-) -> None:
-    for _unused in range(200):
-        held.enter_context(api.tcp_socket())
-    slow = [held.enter_context(api.tcp_socket()) for unused in range(20)]
-    for number, connection in enumerate(slow):
-        body = b"POST /papi/login HTTP/1.1\r\nHost: a\r\nContent-Length: 900\r\n\r\n"
-        connection.sendall(body if number % 2 else b"GET /papi/ping HT")
-    stop = threading.Event()
-
-    def drip() -> None:
-        while not stop.wait(0.05):
-            for connection in slow:
-                connection.sendall(b"x")
-
-    dripping = threading.Thread(target=drip)
-    dripping.start()
+def still_there(connection: socket.socket) -> bool:
+    """Whether the other end has neither said anything nor hung up."""
+    connection.setblocking(False)
     try:
-        answered_quickly(api)
-    finally:
-        stop.set()
-        dripping.join()
+        connection.recv(1)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def test_two_hundred_idle_connections_and_slow_senders_do_not_stop_others(
+    tmp_path: Path, held: ExitStack
+) -> None:
+    # All of them shall be there from the first call to the last, however slow the host is.
+    with running_api(tmp_path, limits=Limits(head_seconds=300, body_seconds=300)) as api:
+        idle = [held.enter_context(api.tcp_socket()) for unused in range(200)]
+        slow = [held.enter_context(api.tcp_socket()) for unused in range(20)]
+        for number, connection in enumerate(slow):
+            body = b"POST /papi/login HTTP/1.1\r\nHost: a\r\nContent-Length: 90000\r\n\r\n"
+            connection.sendall(body if number % 2 else b"GET /papi/ping HT")
+        stop, refused = threading.Event(), []
+
+        def drip() -> None:
+            while not stop.wait(0.05):
+                try:
+                    for connection in slow:
+                        connection.sendall(b"x")
+                except OSError as error:
+                    refused.append(error)
+                    return
+
+        dripping = threading.Thread(target=drip)
+        dripping.start()
+        try:
+            answered_quickly(api)
+        finally:
+            stop.set()
+            dripping.join()
+        assert refused == []
+        assert all(still_there(connection) for connection in [*idle, *slow])
 
 
 def test_more_connections_than_a_listener_has_push_out_the_longest_quiet_ones(
