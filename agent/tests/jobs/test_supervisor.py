@@ -7,6 +7,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -261,6 +262,15 @@ def test_a_job_that_a_stop_ended_runs_once_more_as_a_job_of_its_own_and_not_a_th
     agent.running(second)
     agent.supervisor.stop(timeout=0)
     assert [job.job_status for job in agent.store.jobs.list()] == ["failed", "failed"]
+
+
+def test_a_job_that_runs_again_does_so_under_the_name_that_its_configuration_has_now(agent: Agent) -> None:
+    config = agent.config("sleeps")
+    agent.start().enqueue_backup(config, "full")
+    noted_pids(agent, "sleeps")
+    agent.store.configs.update(replace(config, backup_name="renamed"))
+    agent.supervisor.stop(timeout=0)
+    assert [job.backup_name for job in agent.store.jobs.list()] == ["sleeps", "renamed"]
 
 
 def test_a_restore_that_a_stop_ended_runs_once_more_with_its_key(agent: Agent) -> None:

@@ -46,6 +46,22 @@ def test_an_update_replaces_documented_parameters_and_keeps_absent_extensions(wo
     assert world.store.configs.get(1) == BackupConfig("renamed", 1, NO_SECRET, OFF, hourly, (), (), 1)
 
 
+def test_jobs_that_wait_take_the_new_name_of_their_configuration_and_others_keep_theirs(world: World) -> None:
+    ended, runs, waits = (world.add_job() for unused in range(3))
+    world.store.jobs.fail(ended.job_id, 4001, "gone")
+    world.store.jobs.start(runs.job_id)
+    world.services.configs.add(FIELDS, apply=True)
+    world.services.jobs.run_backup("new", "inc", apply=True)
+    renamed = ConfigFields("renamed", 1, OFF, OFF)
+    world.services.configs.update(1, renamed, apply=False)
+    assert {job.backup_name for job in world.store.jobs.list()} == {"system", "new"}
+    world.services.configs.update(1, renamed, apply=True)
+    assert [job.backup_name for job in world.store.jobs.list()] == ["system", "system", "renamed", "new"]
+    following = world.store.jobs.next_waiting({"renamed"})
+    assert following is not None and following[0].backup_name == "new"
+    assert waits.backup_name == "system"
+
+
 def test_an_update_that_says_what_is_there_changes_nothing(world: World) -> None:
     stored = world.store.configs.get(1)
     same = ConfigFields(stored.backup_name, stored.storage_id, stored.full, stored.inc)

@@ -209,19 +209,29 @@ class JobSupervisor:
 
     def _start_waiting(self) -> None:
         while len(self._running) < self._settings.max_parallel_jobs:
-            busy = {running.job.backup_name for running in self._running.values()}
+            chosen = self._choose()
+            if chosen is None:
+                return
+            self._launch(*chosen)
+
+    def _choose(self) -> tuple[Job, JobRequest, JobOrder | Failure] | None:
+        """Start the oldest waiting job whose backup is not busy, and make its order.
+
+        All of it at one moment: a configuration that was renamed between would run under a busy name.
+        """
+        busy = {running.job.backup_name for running in self._running.values()}
+        with self._store.undisturbed():
             waiting = self._store.jobs.next_waiting(busy)
             if waiting is None:
-                return
-            self._launch(*waiting)
+                return None
+            job, request = self._store.jobs.start(waiting[0].job_id), waiting[1]
+            return job, request, outcome_of(lambda: self._orders.build(job, request), Redactor())
 
-    def _launch(self, job: Job, request: JobRequest) -> None:
-        try:
-            job = self._store.jobs.start(job.job_id)
-        except JobTransitionError:
-            return  # it was cancelled in this very moment
+    def _launch(self, job: Job, request: JobRequest, order: JobOrder | Failure) -> None:
         log.info("job %d starts: %s", job.job_id, describe(job))
-        launched = outcome_of(lambda: self._spawn(job, request), Redactor())
+        launched = (
+            order if isinstance(order, Failure) else outcome_of(lambda: self._spawn(job, order), Redactor())
+        )
         if isinstance(launched, RunningJob):
             self._running[job.job_id] = launched
             self._requests[job.job_id] = request
@@ -229,8 +239,7 @@ class JobSupervisor:
             self._ended.append((job, None, launched))
             self._write_down()
 
-    def _spawn(self, job: Job, request: JobRequest) -> RunningJob:
-        order = self._orders.build(job, request)
+    def _spawn(self, job: Job, order: JobOrder) -> RunningJob:
         expected = self._expected(job)
         worker = self._launcher.launch(order)
         return RunningJob(job, order, worker, expected=expected, grace=self._grace)
@@ -293,7 +302,11 @@ class JobSupervisor:
         request = self._requests.get(job.job_id)
         if request is not None and not job.request_id.startswith(AGAIN):
             again = f"{AGAIN}{job.job_id}"
-            new = self._enqueue(job.backup_name, job.backup_type, job.job_type, again, request)
+            name = job.backup_name
+            if request.restore is None:
+                with suppress(NoSuchEntityError):
+                    name = self._store.configs.get(request.backup_id).backup_name
+            new = self._enqueue(name, job.backup_type, job.job_type, again, request)
             log.warning("job %d will run again as job %d when the agent starts", job.job_id, new.job_id)
 
     def _remember_chain(self, order: BackupOrder, result: JobResult) -> None:

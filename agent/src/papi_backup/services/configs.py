@@ -126,6 +126,7 @@ class ConfigService:
             change = Change(after != before, self._entry(before), self._entry(after))
             if apply and change.changed:
                 self._store.configs.update(after)
+                self._store.jobs.rename_waiting(backup_id, after.backup_name)
                 self._begin_schedules(before, after)
         return change
 

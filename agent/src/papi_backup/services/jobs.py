@@ -109,13 +109,14 @@ class JobService:
         A ``request_id`` that was used before returns the job it made then; one that was used for something
         else is :class:`InvalidParameterError`.
         """
-        earlier = self._store.jobs.earlier(request_id, "backup", backup_name)
-        if earlier is not None:
-            return Change(False, earlier, earlier)
-        config = self._store.configs.by_name(backup_name)
-        if not apply:
-            return Change(True, None, self._planned("backup", backup_name, backup_type))
-        return Change(True, None, self._queue.enqueue_backup(config, backup_type, request_id))
+        with self._store.undisturbed():
+            earlier = self._store.jobs.earlier(request_id, "backup", backup_name)
+            if earlier is not None:
+                return Change(False, earlier, earlier)
+            config = self._store.configs.by_name(backup_name)
+            if not apply:
+                return Change(True, None, self._planned("backup", backup_name, backup_type))
+            return Change(True, None, self._queue.enqueue_backup(config, backup_type, request_id))
 
     def restore(self, fields: RestoreFields, request_id: str = "") -> Job:
         """Queue a restore; ``request_id`` as in :meth:`run_backup`.

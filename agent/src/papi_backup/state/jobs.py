@@ -199,6 +199,14 @@ class Jobs:
             {},
         )
 
+    def rename_waiting(self, backup_id: int, backup_name: str) -> None:
+        """Have the backups that wait of a configuration carry its new name: under that they will run."""
+        self._database.execute(
+            "UPDATE jobs SET backup_name = ? WHERE backup_id = ? AND job_type = 'backup'"
+            " AND job_status = 'waiting'",
+            (backup_name, backup_id),
+        )
+
     def finish(self, job_id: int, result: JobResult) -> Job:
         """Waiting or running -> success, with what the worker reported; the restore's key is erased."""
         return self._step(
