@@ -86,9 +86,10 @@ class JobSupervisor:
 
     def enqueue_backup(self, config: BackupConfig, backup_type: BackupType, request_id: str = "") -> Job:
         """Queue a backup.  A ``request_id`` that was used before returns the job it made then."""
-        return self._enqueue(
-            config.backup_name, backup_type, "backup", request_id, JobRequest(backup_id=config.backup_id)
-        )
+        request = JobRequest(backup_id=config.backup_id)
+        with self._store.undisturbed():
+            name = self._name_now(request, config.backup_name)
+            return self._enqueue(name, backup_type, "backup", request_id, request)
 
     def enqueue_restore(self, options: RestoreOptions, request_id: str = "") -> Job:
         """Queue a restore.  A ``request_id`` that was used before returns the job it made then."""
@@ -302,12 +303,16 @@ class JobSupervisor:
         request = self._requests.get(job.job_id)
         if request is not None and not job.request_id.startswith(AGAIN):
             again = f"{AGAIN}{job.job_id}"
-            name = job.backup_name
-            if request.restore is None:
-                with suppress(NoSuchEntityError):
-                    name = self._store.configs.get(request.backup_id).backup_name
+            name = self._name_now(request, job.backup_name)
             new = self._enqueue(name, job.backup_type, job.job_type, again, request)
             log.warning("job %d will run again as job %d when the agent starts", job.job_id, new.job_id)
+
+    def _name_now(self, request: JobRequest, name: str) -> str:
+        """Return what a configuration is called now; ``name`` for a restore, or where it is gone."""
+        if request.restore is None:
+            with suppress(NoSuchEntityError):
+                return self._store.configs.get(request.backup_id).backup_name
+        return name
 
     def _remember_chain(self, order: BackupOrder, result: JobResult) -> None:
         if result.chain and result.chain_key:
