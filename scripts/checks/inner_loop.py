@@ -58,6 +58,7 @@ LONG_MODULES = frozenset(
         "test_state_durability",
         "test_strangers_whole_way",
         "test_supervisor",
+        "test_two_at_once",
         "test_two_weeks",
         "test_volumes_and_pages",
         "test_whole_way",

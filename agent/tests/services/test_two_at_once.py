@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -73,7 +74,7 @@ def beside(world: World, first: Callable[[Services], T], second: Callable[[Servi
         assert store.has_read.wait(SECONDS)
         two = pool.submit(second, world.services)
         # It is either done by then, or waits for the first.
-        threading.Event().wait(0.3)
+        time.sleep(0.2)
         store.go_on.set()
         two.result(SECONDS)
         return one.result(SECONDS)
