@@ -258,6 +258,19 @@ def test_a_crash_between_queueing_and_remembering_queues_nothing_twice(host: Hos
     assert host.tick() == []
 
 
+def test_a_crash_there_and_a_new_name_of_the_configuration_do_not_stop_its_schedule(host: Host) -> None:
+    config = host.config(inc=HOURLY)
+    host.tick()
+    last = host.store.schedule_state.last_run(config.backup_id, "inc")
+    assert last is not None
+    assert host.tick(HOUR) == ["inc"]
+    host.store.schedule_state.set_last_run(config.backup_id, "inc", last)
+    host.store.configs.update(replace(config, backup_name="renamed"))
+    host.boot()
+    host.tick()
+    assert host.tick(HOUR) == ["inc"]
+
+
 def test_a_run_that_finds_its_like_waiting_queues_no_second(host: Host) -> None:
     config = host.config(inc=HOURLY)
     host.tick()

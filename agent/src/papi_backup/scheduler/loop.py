@@ -126,7 +126,9 @@ class Scheduler:
             log.info("%s backup of %r is due, but one waits already", kind, config.backup_name)
         else:
             run = due[kind].astimezone(UTC)
-            request_id = f"schedule:{config.backup_id}:{kind}:{run.isoformat(timespec='seconds')}"
+            when = run.isoformat(timespec="seconds")
+            # With the name, because an id that was used for another is refused, and would be for ever.
+            request_id = f"schedule:{config.backup_id}:{kind}:{when}:{config.backup_name}"
             job = self._enqueue(config, kind, request_id)
             log.info("%s backup of %r due at %s: job %d", kind, config.backup_name, due[kind], job.job_id)
         # Both or neither: after a crash between the two, the incremental would run beside its full.
