@@ -19,7 +19,8 @@ import pytest
 from memory_storage import MemoryStorage
 
 from papi_backup.engine.backup.chunk_index import ChunkIndex, Place
-from papi_backup.engine.backup.content import HOLE, ContentReader, ReadFile
+from papi_backup.engine.backup.content import ContentReader
+from papi_backup.engine.backup.readings import HOLE, ReadFile
 from papi_backup.engine.backup.segments import SegmentWriter
 from papi_backup.engine.backup.setup import WriterSetup, chunker_for
 from papi_backup.engine.backup.volumes import VolumeWriter

@@ -36,11 +36,19 @@ class Walk:
             skipped_paths(own),
             lambda path, text: self.warnings.append((path[len(top) + 1 :], text)),
         )
-        self.found: list[Found] = list(walker)
-        self.above = [found.path for found in self.found if found.ancestor and not found.path.startswith(top)]
-        self.paths = [
-            found.path[len(top) :].lstrip(b"/") for found in self.found if found.path.startswith(top)
-        ]
+        self.found: list[Found] = []
+        self.ancestors: list[bytes] = []
+        for batch in walker:
+            self.found += batch.found
+            if batch.ancestors:
+                self.ancestors += [path for path, _status in batch.found]
+        self.above = [path for path in self.ancestors if not path.startswith(top)]
+        self.paths = [path[len(top) :].lstrip(b"/") for path, _status in self.found if path.startswith(top)]
+
+
+def paths_of(walker: Walker) -> list[bytes]:
+    """Return every path that a walk meets."""
+    return [path for batch in walker for path, _status in batch.found]
 
 
 def make(base: Path, *names: str) -> None:
@@ -102,7 +110,7 @@ def test_the_directories_above_a_source_come_once_each_and_are_marked(tmp_path: 
     parents = [b"/".join(top.split(b"/")[:depth]) for depth in range(len(top.split(b"/")))]
     assert walk.above == parents
     assert walk.paths == [b"", b"s", b"s/a", b"s/a/1", b"s/b", b"s/b/2"]
-    marked = [found.path[len(top) + 1 :] for found in walk.found if found.ancestor][-2:]
+    marked = [path[len(top) + 1 :] for path in walk.ancestors][-2:]
     assert marked == [b"", b"s"]
 
 
@@ -186,7 +194,7 @@ def test_a_source_that_vanished_since_it_was_named_is_told(tmp_path: Path) -> No
     sources = normalise_sources([os.fsencode(tmp_path / name) for name in ("a/b", "c")])
     walker = Walker(sources, Excludes([]), frozenset(), lambda path, text: warnings.append((path, text)))
     shutil.rmtree(tmp_path / "a")
-    assert [found.path for found in walker][-1].endswith(b"/c")
+    assert paths_of(walker)[-1].endswith(b"/c")
     assert [(path.endswith(b"/a/b"), text) for path, text in warnings] == [
         (True, "No such file or directory")
     ]
@@ -196,8 +204,8 @@ def test_what_vanishes_during_the_walk_is_no_matter(tmp_path: Path) -> None:
     make(tmp_path, "a/b", "c/d", "e")
     walker = Walker(normalise_sources([os.fsencode(tmp_path)]), Excludes([]), frozenset(), pytest.fail)
     met = []
-    for found in walker:
-        met.append(os.path.basename(found.path))
+    for batch in walker:
+        met.append(os.path.basename(batch.found[-1][0]))
         if met[-1] == b"a":
             shutil.rmtree(tmp_path / "a")
             shutil.rmtree(tmp_path / "c")
@@ -236,7 +244,7 @@ subprocess.run(["mount", "-t", "proc", "proc", base + "/proc"], check=True)
 top = os.fsencode(base).lstrip(b"/")
 warnings = []
 walker = Walker((top,), Excludes([]), frozenset(), lambda path, text: warnings.append((path, text)))
-print([found.path[len(top):] for found in walker if found.path.startswith(top)])
+print([path[len(top):] for batch in walker for path, status in batch.found if path.startswith(top)])
 print([(path[len(top):], text) for path, text in warnings])
 """
 

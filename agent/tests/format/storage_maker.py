@@ -22,7 +22,7 @@ from papi_backup.engine.format.header import (
     ClearSlot,
     build_header,
 )
-from papi_backup.engine.format.leaf import encode_leaf
+from papi_backup.engine.format.leaf_encoding import encode_leaf
 from papi_backup.engine.format.manifest import DATE, Manifest, encode_body, preamble
 from papi_backup.engine.format.names import CATALOG, CONTENT, INDEX, catalog_name, chain_prefix, volume_name
 from papi_backup.engine.format.pages import Volume

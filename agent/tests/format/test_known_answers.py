@@ -18,7 +18,8 @@ from papi_backup.engine.compression import SegmentDecompressor
 from papi_backup.engine.crypto import ChainKeys, open_sealed, seal, unwrap_chain_key
 from papi_backup.engine.format.entries import ANCESTOR, DIRECTORY, SYMLINK, Entry
 from papi_backup.engine.format.header import parse_header
-from papi_backup.engine.format.leaf import LeafPage, encode_leaf
+from papi_backup.engine.format.leaf import LeafPage
+from papi_backup.engine.format.leaf_encoding import encode_leaf
 from papi_backup.engine.format.manifest import Manifest, Parent, Totals, decode_body, encode_body, preamble
 from papi_backup.engine.format.pages import (
     Child,

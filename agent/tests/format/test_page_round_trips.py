@@ -27,7 +27,8 @@ from papi_backup.engine.format.entries import (
     walk_key,
     walk_keys,
 )
-from papi_backup.engine.format.leaf import LeafPage, encode_leaf
+from papi_backup.engine.format.leaf import LeafPage
+from papi_backup.engine.format.leaf_encoding import encode_leaf
 from papi_backup.engine.format.pages import (
     MOST_VOLUMES,
     Child,

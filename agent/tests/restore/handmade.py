@@ -14,7 +14,7 @@ from papi_backup.engine.compression import SegmentCompressor
 from papi_backup.engine.crypto import ChainKeys, open_sealed, seal
 from papi_backup.engine.format.entries import DIRECTORY, FILE, SYMLINK, Entry, Owner
 from papi_backup.engine.format.header import SUITE_RAW, Chunker, ClearSlot, build_header
-from papi_backup.engine.format.leaf import encode_leaf
+from papi_backup.engine.format.leaf_encoding import encode_leaf
 from papi_backup.engine.format.manifest import Manifest, Totals, encode_body, preamble
 from papi_backup.engine.format.names import CATALOG, CONTENT, INDEX, catalog_name, chain_prefix, volume_name
 from papi_backup.engine.format.pages import Volume

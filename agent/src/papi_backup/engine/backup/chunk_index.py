@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which chunks a chain already holds: one table in shared memory for all processes of a job.
 
-Open addressing over 16-byte chunk ids, in generations that double, so that it starts small and is
-never rebuilt.  A lock makes each operation whole; two processes may still store the same chunk
+Open addressing over 16-byte chunk ids, in generations that quadruple, so that it starts small and
+is never rebuilt.  A lock makes each operation whole; two processes may still store the same chunk
 once each between look-up and insertion, which the format allows (design section 4, "Chunks").
 """
 
@@ -12,13 +12,17 @@ from __future__ import annotations
 import mmap
 import os
 import struct
+from collections.abc import Iterable, Sequence
 from multiprocessing.synchronize import Lock
 from typing import NamedTuple
 
 ID_SIZE = 16
 _SLOT = struct.Struct("<16sII")
+_SLOT_SIZE = _SLOT.size
 _HEADER = struct.Struct("<II")
 _FIRST = 1 << 14
+_GROWTH = 2
+"""Binary digits by which each generation is larger than the one before."""
 _PAGE = mmap.ALLOCATIONGRANULARITY
 _EMPTY = bytes(ID_SIZE)
 
@@ -42,14 +46,30 @@ class ChunkIndex:
 
     def find(self, chunk_id: bytes) -> Place | None:
         """Return where a chunk lies, or None."""
+        return self.find_all((chunk_id,))[0]
+
+    def find_all(self, chunk_ids: Sequence[bytes]) -> list[Place | None]:
+        """Return where each chunk lies, or None; the lock is taken once."""
         with self._lock:
-            return self._find(chunk_id)
+            tables = self._open_tables()
+            return [self._find(tables, chunk_id) for chunk_id in chunk_ids]
 
     def add(self, chunk_id: bytes, place: Place) -> None:
         """Remember a chunk; an id that is there already keeps its place."""
+        self.add_all(((chunk_id, place),))
+
+    def add_all(self, chunks: Iterable[tuple[bytes, tuple[int, int]]]) -> None:
+        """Remember chunks and their (segment, offset); the lock is held while ``chunks`` are made."""
         with self._lock:
-            if self._find(chunk_id) is None:
-                self._insert(chunk_id, place)
+            generations, used = _HEADER.unpack_from(self._header)
+            tables = self._open_tables()
+            for chunk_id, place in chunks:
+                if not tables or used * 3 >= (tables[0][1] + 1) * 2:
+                    tables.insert(0, self._table(generations))
+                    generations, used = generations + 1, 0
+                if self._find(tables[1:], chunk_id) is None:
+                    used += self._put(*tables[0], chunk_id, place)
+            _HEADER.pack_into(self._header, 0, generations, used)
 
     def close(self) -> None:
         """Release the memory; may be called again."""
@@ -61,40 +81,47 @@ class ChunkIndex:
         os.close(self._file)
         self._file = -1
 
-    def _find(self, chunk_id: bytes) -> Place | None:
-        generations = _HEADER.unpack_from(self._header)[0]
-        for generation in reversed(range(generations)):
-            table = self._table(generation)
-            position = self._probe(table, _FIRST << generation, chunk_id)
-            found, segment, offset = _SLOT.unpack_from(table, position)
-            if found == chunk_id:
-                return Place(segment, offset)
+    @staticmethod
+    def _find(tables: list[tuple[mmap.mmap, int]], chunk_id: bytes) -> Place | None:
+        key = int.from_bytes(chunk_id[:8], "little")
+        for table, mask in tables:
+            slot = key & mask
+            while True:
+                position = slot * _SLOT_SIZE
+                found = table[position : position + ID_SIZE]
+                if found == chunk_id:
+                    _id, segment, offset = _SLOT.unpack_from(table, position)
+                    return Place(segment, offset)
+                if found == _EMPTY:
+                    break
+                slot = (slot + 1) & mask
         return None
 
-    def _insert(self, chunk_id: bytes, place: Place) -> None:
-        generations, used = _HEADER.unpack_from(self._header)
-        if not generations or used * 3 >= (_FIRST << (generations - 1)) * 2:
-            generations, used = generations + 1, 0
-        table = self._table(generations - 1)
-        position = self._probe(table, _FIRST << (generations - 1), chunk_id)
-        _SLOT.pack_into(table, position, chunk_id, place.segment, place.offset)
-        _HEADER.pack_into(self._header, 0, generations, used + 1)
-
     @staticmethod
-    def _probe(table: mmap.mmap, slots: int, chunk_id: bytes) -> int:
-        slot = int.from_bytes(chunk_id[:8], "little") & (slots - 1)
-        while True:
-            position = slot * _SLOT.size
-            found = table[position : position + ID_SIZE]
-            if found in (chunk_id, _EMPTY):
-                return position
-            slot = (slot + 1) & (slots - 1)
+    def _put(table: mmap.mmap, mask: int, chunk_id: bytes, place: tuple[int, int]) -> bool:
+        """Put a chunk into its slot; return False if it was there."""
+        slot = int.from_bytes(chunk_id[:8], "little") & mask
+        while (found := table[slot * _SLOT_SIZE : slot * _SLOT_SIZE + ID_SIZE]) != _EMPTY:
+            if found == chunk_id:
+                return False
+            slot = (slot + 1) & mask
+        _SLOT.pack_into(table, slot * _SLOT_SIZE, chunk_id, *place)
+        return True
 
-    def _table(self, generation: int) -> mmap.mmap:
+    def _open_tables(self) -> list[tuple[mmap.mmap, int]]:
+        """Return every generation's table and the mask of its slots, the newest first."""
+        generations = _HEADER.unpack_from(self._header)[0]
+        return [self._table(generation) for generation in reversed(range(generations))]
+
+    def _table(self, generation: int) -> tuple[mmap.mmap, int]:
         while len(self._tables) <= generation:
-            size = -(-(_FIRST << len(self._tables)) * _SLOT.size // _PAGE) * _PAGE
+            size = -(-_slots(len(self._tables)) * _SLOT.size // _PAGE) * _PAGE
             start = _PAGE + sum(len(table) for table in self._tables)
             if os.fstat(self._file).st_size < start + size:
                 os.ftruncate(self._file, start + size)
             self._tables.append(mmap.mmap(self._file, size, offset=start))
-        return self._tables[generation]
+        return self._tables[generation], _slots(generation) - 1
+
+
+def _slots(generation: int) -> int:
+    return _FIRST << (_GROWTH * generation)

@@ -7,74 +7,24 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from pyfastcdc import FastCDC
 
 from papi_backup.engine.backup.chunk_index import ChunkIndex, Place
 from papi_backup.engine.backup.files import open_at, read_xattrs
+from papi_backup.engine.backup.readings import HOLE, REPLACED_TEXT, Facts, Piece, ReadFile, unread
 from papi_backup.engine.backup.segments import SegmentWriter
+from papi_backup.engine.backup.small_files import Stage
 from papi_backup.engine.crypto import Buffer, ChainKeys
 from papi_backup.engine.format.header import Chunker
 
-HOLE = -1
-"""Segment number of a hole."""
 _BLOCK = 512
 _READ_AHEAD = 8 << 20
-_VANISHED = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ESTALE))
-_REPLACED = frozenset((errno.ELOOP, errno.ENXIO, errno.ENODEV))
-"""How opening a link, a socket or a device ends, where the scan had found a file."""
-_REPLACED_TEXT = "is no longer a regular file"
 _NO_ID = bytes(16)
-
-
-class Piece(NamedTuple):
-    """A piece of content by the job's own segment numbers; a hole has segment -1."""
-
-    segment: int
-    offset: int
-    length: int
-    chunk_id: bytes
-
-
-class Facts(NamedTuple):
-    """What fstat told of a file; ``size`` is what was read of it."""
-
-    mode: int
-    uid: int
-    gid: int
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-    inode: int
-
-    @classmethod
-    def of(cls, status: os.stat_result) -> Facts:
-        """Return the facts of one fstat."""
-        return cls(
-            status.st_mode,
-            status.st_uid,
-            status.st_gid,
-            status.st_size,
-            status.st_mtime_ns,
-            status.st_ctime_ns,
-            status.st_ino,
-        )
-
-
-class ReadFile(NamedTuple):
-    """What reading a file gave.  ``error`` names why nothing could be read; empty when it was."""
-
-    facts: Facts | None
-    pieces: list[Piece]
-    xattrs: dict[bytes, bytes]
-    bytes_read: int
-    changed: bool = False
-    vanished: bool = False
-    error: str = ""
-    warning: str = ""
+_PENDING = ReadFile(None, (), {}, 0)
 
 
 def unnoted(length: int) -> None:
@@ -108,6 +58,45 @@ class ContentReader:
             seed=keys.chunker_seed,
         )
         self._buffer = bytearray(max(_READ_AHEAD, 2 * chunker.maximum))
+        self._stage = Stage(keys, index, segments)
+
+    def read_all(self, paths: Sequence[bytes]) -> list[ReadFile]:
+        """Do what :meth:`read` does for each path; small files are stored together."""
+        results: list[ReadFile] = []
+        for place, path in enumerate(paths):
+            results.append(_PENDING)
+            if not self._read_small(place, path):
+                self._stage.store(results)
+                results[place] = self.read(path)
+            elif self._stage.is_full:
+                self._stage.store(results)
+        self._stage.store(results)
+        return results
+
+    def _read_small(self, place: int, path: bytes) -> bool:
+        """Stage a file that is one chunk and holds still; return False for every other."""
+        try:
+            descriptor = self._open(path)
+        except OSError:
+            return False
+        try:
+            before = os.fstat(descriptor)
+            size = before.st_size
+            if not stat.S_ISREG(before.st_mode) or not 0 < size <= self._chunker.minimum:
+                return False
+            if before.st_blocks * _BLOCK < size:  # a hole, perhaps
+                return False
+            xattrs, warning = _xattrs(descriptor)
+            data = os.read(descriptor, size + 1)
+            if len(data) != size or _differ(before, os.fstat(descriptor)):
+                return False
+        except OSError:
+            return False
+        finally:
+            os.close(descriptor)
+        self._stage.add(place, Facts.of(before), xattrs, warning, data)
+        self._note(size)
+        return True
 
     def read(self, path: bytes) -> ReadFile:
         """Read a regular file; a file that changes meanwhile is read once more, then marked.
@@ -117,7 +106,7 @@ class ContentReader:
         try:
             descriptor = self._open(path)
         except OSError as error:
-            return _unread(error)
+            return unread(error)
         try:
             first = self._read_once(descriptor)
             if not first.changed:
@@ -125,7 +114,7 @@ class ContentReader:
             second = self._read_once(descriptor)
             return second._replace(bytes_read=first.bytes_read + second.bytes_read)
         except SourceReadError as error:
-            return _unread(error.cause)
+            return unread(error.cause)
         finally:
             os.close(descriptor)
 
@@ -143,13 +132,8 @@ class ContentReader:
         with _source_errors():
             before = os.fstat(descriptor)
             if not stat.S_ISREG(before.st_mode):
-                raise OSError(errno.ENXIO, _REPLACED_TEXT)
-        warning = ""
-        xattrs: dict[bytes, bytes] = {}
-        try:
-            xattrs = read_xattrs(descriptor)
-        except OSError as error:
-            warning = f"its extended attributes were not saved: {error.strerror}"
+                raise OSError(errno.ENXIO, REPLACED_TEXT)
+        xattrs, warning = _xattrs(descriptor)
         pieces = list(self._pieces(descriptor, before))
         with _source_errors():
             after = os.fstat(descriptor)
@@ -236,20 +220,32 @@ def _open_leased(path: bytes) -> int:
     place = open_at(path, os.O_PATH)
     try:
         if not stat.S_ISREG(os.fstat(place).st_mode):
-            raise OSError(errno.ENXIO, _REPLACED_TEXT)
+            raise OSError(errno.ENXIO, REPLACED_TEXT)
         return os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_CLOEXEC)
     finally:
         os.close(place)
 
 
+def _xattrs(descriptor: int) -> tuple[dict[bytes, bytes], str]:
+    """Return a file's extended attributes, and a warning when they could not be read."""
+    try:
+        return read_xattrs(descriptor), ""
+    except OSError as error:
+        return {}, f"its extended attributes were not saved: {error.strerror}"
+
+
+def _differ(before: os.stat_result, after: os.stat_result) -> bool:
+    """Whether anything but the time of access changed; the first seven members end with the size."""
+    return (
+        before.st_ctime_ns != after.st_ctime_ns
+        or before.st_mtime_ns != after.st_mtime_ns
+        or before[:7] != after[:7]
+    )
+
+
 def _normalization(chunker: Chunker) -> Literal[0, 1, 2, 3]:
     levels: tuple[Literal[0, 1, 2, 3], ...] = (0, 1, 2, 3)
     return levels[chunker.normalization]
-
-
-def _unread(error: OSError) -> ReadFile:
-    text = _REPLACED_TEXT if error.errno in _REPLACED else error.strerror or type(error).__name__
-    return ReadFile(None, [], {}, 0, vanished=error.errno in _VANISHED, error=text)
 
 
 def _next_data(descriptor: int, position: int, size: int) -> tuple[int, int]:

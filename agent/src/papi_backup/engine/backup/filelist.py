@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from papi_backup.engine.backup.content import HOLE, Piece, ReadFile
 from papi_backup.engine.backup.files import Owners
-from papi_backup.engine.backup.previous import PARENT_SEGMENTS, PreviousList, PreviousRow
+from papi_backup.engine.backup.previous import PARENT_SEGMENTS, PreviousList, PreviousRow, Run
+from papi_backup.engine.backup.readings import HOLE, Facts, Piece, ReadFile
 from papi_backup.engine.backup.tree import IndexWriter, PendingPage, build_tree
 from papi_backup.engine.format.entries import CHANGED_WHILE_READ, FILE, MOST_ITEMS, Entry
-from papi_backup.engine.format.leaf import encode_leaf
+from papi_backup.engine.format.leaf_encoding import LeafEncoder
 from papi_backup.engine.format.names import CONTENT, INDEX
 from papi_backup.engine.format.pages import (
     LARGEST_LEAF,
@@ -50,12 +50,13 @@ def identity_in(file: ReadFile) -> Identity | None:
 class Content:
     """The content of one name on its way.
 
-    ``others`` are further names of the same file: what is read by this name is theirs too, if it is
-    still what the walk found, by ``identity``.
+    ``identity`` and ``link_group`` are of a file with several names.  ``others`` are further names of
+    the same file: what is read by this name is theirs too, if it is still what the walk found.
     """
 
     path: bytes
-    identity: Identity
+    identity: Identity | None = None
+    link_group: str = ""
     result: ReadFile | None = None
     others: list[Content] = field(default_factory=list)
 
@@ -64,9 +65,8 @@ class Content:
         return self.result is not None and identity_in(self.result) == self.identity
 
 
-@dataclass(slots=True)
-class Row:
-    """A row of the new list: kept from the previous one, or fresh."""
+class Row(NamedTuple):
+    """A fresh row of the new list: a file, whose content is on its way, or an entry of another kind."""
 
     path: bytes
     previous: PreviousRow | None = None
@@ -74,12 +74,24 @@ class Row:
     content: Content | None = None
 
 
+Part = Entry | Run
+"""What a page is made of: fresh entries, and rows of the previous list."""
+
+
 @dataclass(slots=True)
 class _Leaf:
-    rows: list[Row] = field(default_factory=list)
+    rows: list[Row | Run] = field(default_factory=list)
+    count: int = 0
     size: int = 0
     complete: int = 0
     children: list[tuple[PageRef | PendingPage, bytes, int]] = field(default_factory=list)
+
+    def kept_so_far(self) -> Run | None:
+        """Return the one run that it consists of, if it began where a previous leaf begins."""
+        if len(self.rows) != 1:
+            return None
+        run = self.rows[0]
+        return run if isinstance(run, Run) and run.start == 0 else None
 
 
 @dataclass(slots=True)
@@ -119,15 +131,56 @@ class FileListWriter:
         return self._dead_bytes
 
     def add(self, row: Row) -> None:
-        """Append the next row."""
+        """Append a fresh row."""
+        self._current.rows.append(row)
+        self._count_row(row.path)
+
+    def keep(self, run: Run) -> None:
+        """Append rows of the previous list as they are."""
         leaf = self._current
-        leaf.rows.append(row)
-        leaf.size += len(row.path) + _ENTRY_BYTES
-        count = len(leaf.rows)
-        boundary = zlib.crc32(row.path) % LEAF_ENTRIES == 0 and count >= LEAST_LEAF_ENTRIES
-        if boundary or count >= MOST_LEAF_ENTRIES or leaf.size >= LARGEST_LEAF:
+        before = leaf.kept_so_far()
+        if before is not None and before.leaf is run.leaf and before.stop == run.start:
+            leaf.rows[0] = run._replace(start=0)
+        elif not leaf.rows and run.start == 0:
+            leaf.rows.append(run)
+        else:
+            self._keep_singly(run)
+            return
+        # As far as a leaf is the previous one, it cannot end before that.
+        paths = run.leaf.paths
+        leaf.count += run.stop - run.start
+        leaf.size += sum(map(len, paths[run.start : run.stop])) + _ENTRY_BYTES * (run.stop - run.start)
+        if run.stop == len(paths) and self._ends(leaf, paths[-1]):
             self._close(leaf)
             self.pump()
+
+    def _keep_singly(self, run: Run) -> None:
+        """Append a run that may begin or end in the middle of a new leaf."""
+        start = run.start
+        for row in range(run.start, run.stop):
+            leaf = self._current
+            if row == start:
+                leaf.rows.append(run)
+            leaf.rows[-1] = run._replace(start=start, stop=row + 1)
+            if self._count_row(run.leaf.paths[row]):
+                start = row + 1
+
+    def _count_row(self, path: bytes) -> bool:
+        """Count a row that was appended; return whether it ended the leaf."""
+        leaf = self._current
+        leaf.count += 1
+        leaf.size += len(path) + _ENTRY_BYTES
+        if not self._ends(leaf, path):
+            return False
+        self._close(leaf)
+        self.pump()
+        return True
+
+    @staticmethod
+    def _ends(leaf: _Leaf, path: bytes) -> bool:
+        """Return whether a leaf ends behind ``path``, its last row."""
+        boundary = zlib.crc32(path) % LEAF_ENTRIES == 0 and leaf.count >= LEAST_LEAF_ENTRIES
+        return boundary or leaf.count >= MOST_LEAF_ENTRIES or leaf.size >= LARGEST_LEAF
 
     def _close(self, leaf: _Leaf) -> None:
         self._pending.append(leaf)
@@ -169,9 +222,10 @@ class FileListWriter:
         )
 
     def _complete(self, leaf: _Leaf) -> bool:
-        while leaf.complete < len(leaf.rows):
-            content = leaf.rows[leaf.complete].content
-            if content is not None and not self._sealed(content):
+        rows = leaf.rows
+        while leaf.complete < len(rows):
+            row = rows[leaf.complete]
+            if isinstance(row, Row) and row.content is not None and not self._sealed(row.content):
                 return False
             leaf.complete += 1
         return True
@@ -179,85 +233,104 @@ class FileListWriter:
     def _sealed(self, content: Content) -> bool:
         if content.result is None:
             return False
-        return all(
-            piece.segment == HOLE or piece.segment >= PARENT_SEGMENTS or piece.segment in self.segments
-            for piece in content.result.pieces
-        )
+        for piece in content.result.pieces:
+            segment = piece.segment
+            if segment != HOLE and segment < PARENT_SEGMENTS and segment not in self.segments:
+                return False
+        return True
 
     def _write(self, leaf: _Leaf) -> None:
-        whole = self._reusable(leaf)
-        if whole is not None:
-            self._keep(leaf, whole)
+        parts: list[Part] = []
+        for row in leaf.rows:
+            part = row if isinstance(row, Run) else self._entry(row)
+            if part is not None:
+                parts.append(part)
+        if not parts:
             return
-        entries = [entry for entry in map(self._entry, leaf.rows) if entry is not None]
-        if not entries:
-            return
-        same = self._same(leaf, entries)
+        same = self._same(leaf.rows, parts)
         if same is not None:
             self._keep(leaf, same)
             return
-        for entry in entries:
-            self._count(entry.type, entry.size)
-            for item in entry.items:
-                if item.segment is not None:
-                    self.needed.add((item.segment.backup, CONTENT, item.segment.volume))
-            if entry.item_pages is not None:
-                self._use_page(entry.item_pages)
-                self._ranges.update(entry.item_volumes)
-        self._emit(leaf, entries)
+        for part in parts:
+            if isinstance(part, Run):
+                self._use_run(part)
+            else:
+                self._use_entry(part)
+        self._emit(leaf, parts)
 
-    def _emit(self, leaf: _Leaf, entries: list[Entry]) -> None:
-        """Write entries as one leaf, or as several where one would not fit a segment."""
-        page = encode_leaf(entries)
-        if len(page) > self._index.largest_page and len(entries) > 1:
-            middle = len(entries) // 2
-            self._emit(leaf, entries[:middle])
-            self._emit(leaf, entries[middle:])
+    def _emit(self, leaf: _Leaf, parts: list[Part]) -> None:
+        """Write parts as one leaf, or as several where one would not fit a segment."""
+        encoder = LeafEncoder()
+        for part in parts:
+            if isinstance(part, Run):
+                encoder.extend(part.leaf, part.start, part.stop)
+            else:
+                encoder.add(part)
+        page = encoder.encode()
+        if len(page) > self._index.largest_page and len(encoder) > 1:
+            for half in _halves(parts, len(encoder) // 2):
+                self._emit(leaf, half)
             return
+        first = _first_path(parts[0])
         if len(page) > self._index.largest_page:
-            self._warn(entries[0].path[:200], "its name and attributes are too large for the file list")
+            self._warn(first[:200], "its name and attributes are too large for the file list")
             return
-        leaf.children.append((self._index.add(page), entries[0].path, len(entries)))
-
-    def _reusable(self, leaf: _Leaf) -> PreviousRow | None:
-        """Return a row of the previous leaf that this leaf is, untouched, or None."""
-        if not leaf.rows or any(row.entry is not None for row in leaf.rows):
-            return None
-        return self._whole(leaf)
+        leaf.children.append((self._index.add(page), first, len(encoder)))
 
     @staticmethod
-    def _whole(leaf: _Leaf) -> PreviousRow | None:
-        first = leaf.rows[0].previous
-        if first is None or first.row != 0 or len(first.leaf) != len(leaf.rows):
+    def _same(rows: list[Row | Run], parts: list[Part]) -> Run | None:
+        """Return the whole previous leaf if these rows are that; also if reading again found nothing new."""
+        first = rows[0] if isinstance(rows[0], Run) else rows[0].previous
+        if first is None or len(rows) != len(parts):
             return None
-        for row in leaf.rows:
-            if row.previous is None or row.previous.page != first.page:
+        leaf, page = first.leaf, first.page
+        expected = 0
+        for row, part in zip(rows, parts, strict=True):
+            if isinstance(row, Run):
+                if row.leaf is not leaf or row.start != expected:
+                    return None
+                expected = row.stop
+                continue
+            before = row.previous
+            if before is None or before.leaf is not leaf or before.row != expected:
                 return None
-        return first
-
-    def _same(self, leaf: _Leaf, entries: list[Entry]) -> PreviousRow | None:
-        """Return the previous leaf if reading again found nothing new."""
-        whole = self._whole(leaf)
-        if whole is None or len(entries) != len(whole.leaf):
-            return None
-        for row, entry in zip(leaf.rows, entries, strict=True):
-            if row.entry is not None and (
-                row.previous is None or row.previous.leaf.entry(row.previous.row) != entry
-            ):
+            if leaf.entry(expected) != part:
                 return None
-        return whole
+            expected += 1
+        return Run(leaf, page, 0, expected) if expected == len(leaf) else None
 
-    def _keep(self, into: _Leaf, found: PreviousRow) -> None:
+    def _use_entry(self, entry: Entry) -> None:
+        self._count(entry.type, entry.size)
+        for item in entry.items:
+            if item.segment is not None:
+                self.needed.add((item.segment.backup, CONTENT, item.segment.volume))
+        self._use_item_pages(entry)
+
+    def _use_run(self, run: Run) -> None:
+        leaf = run.leaf
+        self._count_rows(run)
+        for segment in {item.segment for item in leaf.items_of(run.start, run.stop)}:
+            if segment is not None:
+                self.needed.add((segment.backup, CONTENT, segment.volume))
+        for row in leaf.rows_with_item_pages():
+            if run.start <= row < run.stop:
+                self._use_item_pages(leaf.entry(row))
+
+    def _use_item_pages(self, entry: Entry) -> None:
+        if entry.item_pages is not None:
+            self._use_page(entry.item_pages)
+            self._ranges.update(entry.item_volumes)
+
+    def _keep(self, into: _Leaf, found: Run) -> None:
+        """Refer to a whole leaf of the previous list."""
         leaf = found.leaf
-        for kind, size in zip(leaf.types, leaf.sizes, strict=True):
-            self._count(kind, size)
+        self._count_rows(found)
         index_segments: set[SegmentRef] = set()
         for row in leaf.rows_with_item_pages():
             entry = leaf.entry(row)
             if entry.item_pages is not None:
                 index_segments.add(entry.item_pages.segment)
-                self._use_page(entry.item_pages)
-            self._ranges.update(entry.item_volumes)
+            self._use_item_pages(entry)
         for segment in leaf.segments:
             if segment not in index_segments:
                 self.needed.add((segment.backup, CONTENT, segment.volume))
@@ -272,42 +345,42 @@ class FileListWriter:
             self.counts.files += 1
             self.counts.bytes += size
 
+    def _count_rows(self, run: Run) -> None:
+        self.counts.entries += run.stop - run.start
+        self.counts.files += run.leaf.types.count(FILE, run.start, run.stop)
+        self.counts.bytes += sum(run.leaf.sizes[run.start : run.stop])
+
     def _entry(self, row: Row) -> Entry | None:
-        if row.entry is None:
-            return row.previous.leaf.entry(row.previous.row) if row.previous else None
-        if row.content is None or row.content.result is None:
-            entry: Entry | None = row.entry
-        else:
-            entry = self._with_content(row.entry, row.content.result, row.previous)
+        """Return a fresh row's entry; None for what could not be read."""
+        result = row.content.result if row.content is not None else None
+        entry = row.entry if result is None else self._file_entry(row, result)
         if row.previous is not None:
             before = row.previous.leaf.entry(row.previous.row)
             if entry is None or (entry.items, entry.item_pages) != (before.items, before.item_pages):
                 self._dead_bytes += before.size
         return entry
 
-    def _with_content(self, entry: Entry, result: ReadFile, previous: PreviousRow | None) -> Entry | None:
-        if result.facts is None:
+    def _file_entry(self, row: Row, result: ReadFile) -> Entry | None:
+        facts, path = result.facts, row.path
+        if facts is None:
             if not result.vanished:
-                self._warn(entry.path, result.error)
+                self._warn(path, result.error)
             return None
-        facts = result.facts
-        entry.mode = facts.mode & 0o7777
-        entry.owner = self._owners.of(facts.uid, facts.gid)
-        if facts.inode != entry.inode:
-            entry.link_group = ""  # another file took the name since it was found
-        entry.size, entry.inode = facts.size, facts.inode
-        entry.mtime_ns, entry.ctime_ns = facts.mtime_ns, facts.ctime_ns
+        mode, uid, gid, size, mtime_ns, ctime_ns, inode = facts
+        entry = Entry(path, FILE, mode & 0o7777, self._owners.of(uid, gid), mtime_ns, ctime_ns, inode, size)
         entry.xattrs = result.xattrs
+        if row.content is not None and row.content.link_group:
+            entry.link_group = _group_still_held(row.content, facts)
         if result.warning:
-            self._warn(entry.path, result.warning)
+            self._warn(path, result.warning)
         if result.changed:
-            entry.flags = (*entry.flags, CHANGED_WHILE_READ)
-            self._warn(entry.path, "changed while it was read")
+            entry.flags = (CHANGED_WHILE_READ,)
+            self._warn(path, "changed while it was read")
         items = [self._item(piece) for piece in result.pieces]
         if len(items) <= MOST_ITEMS:
             entry.items = items
         else:
-            self._write_items(entry, items, previous)
+            self._write_items(entry, items, row.previous)
         return entry
 
     def _item(self, piece: Piece) -> Item:
@@ -337,3 +410,31 @@ class FileListWriter:
         entry.item_volumes = tuple(
             VolumeRange(kind, backup, low, high) for (kind, backup), (low, high) in sorted(ranges.items())
         )
+
+
+def _group_still_held(content: Content, facts: Facts) -> str:
+    """Return the link group, or nothing if another file took the name since it was found."""
+    return content.link_group if content.identity and content.identity.inode == facts.inode else ""
+
+
+def _first_path(part: Part) -> bytes:
+    return part.leaf.paths[part.start] if isinstance(part, Run) else part.path
+
+
+def _halves(parts: list[Part], middle: int) -> tuple[list[Part], list[Part]]:
+    """Return the rows before ``middle``, and the others."""
+    first: list[Part] = []
+    second: list[Part] = []
+    position = 0
+    for part in parts:
+        rows = part.stop - part.start if isinstance(part, Run) else 1
+        if position + rows <= middle:
+            first.append(part)
+        elif position >= middle or not isinstance(part, Run):
+            second.append(part)
+        else:
+            cut = part.start + middle - position
+            first.append(part._replace(stop=cut))
+            second.append(part._replace(start=cut))
+        position += rows
+    return first, second

@@ -147,14 +147,21 @@ def entry_of(path: bytes, status: os.stat_result, owners: Owners) -> Entry | Non
         size=status.st_size if kind == FILE else 0,
     )
     if kind != DIRECTORY and status.st_nlink > 1:
-        # Device numbers may swap at a reboot while kept pages still hold the old ones: the change
-        # time, which all names of a file share, keeps two files from getting one group.
-        entry.link_group = f"{status.st_dev:x}:{status.st_ino:x}:{status.st_ctime_ns:x}"
+        entry.link_group = link_group_of(status)
     if kind in (CHARACTER, BLOCK):
         entry.device = (os.major(status.st_rdev), os.minor(status.st_rdev))
     if kind != FILE:
         _read_rest(entry, path)
     return entry
+
+
+def link_group_of(status: os.stat_result) -> str:
+    """Return what all names of one file share.
+
+    Device numbers may swap at a reboot while kept pages still hold the old ones: the change time,
+    which all names of a file share, keeps two files from getting one group.
+    """
+    return f"{status.st_dev:x}:{status.st_ino:x}:{status.st_ctime_ns:x}"
 
 
 def _read_rest(entry: Entry, path: bytes) -> None:

@@ -26,7 +26,8 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from papi_backup.engine.backup.chunk_index import ChunkIndex
-from papi_backup.engine.backup.content import ContentReader, ReadFile
+from papi_backup.engine.backup.content import ContentReader
+from papi_backup.engine.backup.readings import PackedReadings, ReadFile, pack, unpack
 from papi_backup.engine.backup.segments import SegmentWriter
 from papi_backup.engine.backup.setup import WriterSetup
 from papi_backup.engine.backup.volumes import VolumeWriter
@@ -91,7 +92,7 @@ class Pipeline:
 
     def read(self, batch: int, paths: Sequence[bytes]) -> BatchResult:
         """Read files; their segments may be sealed later."""
-        files = [self._reader.read(path) for path in paths]
+        files = self._reader.read_all(paths)
         sealed, self._sealed[:] = list(self._sealed), []
         return BatchResult(batch, files, sealed, [])
 
@@ -244,8 +245,8 @@ class HelperPool:
                 sys.stderr.write(trace)
             raise from_code(code, text)
         helper.waiting -= 1
-        result: BatchResult = message[1]
-        return result
+        _kind, batch, packed, sealed, volumes = message
+        return BatchResult(batch, unpack(packed), sealed, volumes)
 
     def _run(self, number: int, count: int, pipe: Connection, ours: Connection) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -278,13 +279,20 @@ class HelperPool:
                 if message[0] == "finish":
                     result = pipeline.finish()
                     storage.close()
-                    pipe.send(("result", result))
+                    pipe.send(_packed(result))
                     return pipeline
-                pipe.send(("result", pipeline.read(message[1], message[2])))
+                pipe.send(_packed(pipeline.read(message[1], message[2])))
         except BaseException:
             pipeline.abort()
             storage.close()
             raise
+
+
+def _packed(
+    result: BatchResult,
+) -> tuple[str, int, PackedReadings, list[tuple[int, SegmentRef]], list[Volume]]:
+    """Return a result as the message in which it crosses."""
+    return "result", result.batch, pack(result.files), result.sealed, result.volumes
 
 
 def _forward(pipe: Connection, messages: SimpleQueue[tuple[Any, ...] | None]) -> None:

@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from papi_backup.engine.backup.chunk_index import ChunkIndex, Place
-from papi_backup.engine.backup.files import type_of
-from papi_backup.engine.format.entries import FILE, walk_key
+from papi_backup.engine.backup.chunk_index import ChunkIndex
+from papi_backup.engine.backup.walk import Found
+from papi_backup.engine.format.entries import BLOCK, CHARACTER, DIRECTORY, FIFO, FILE, SYMLINK, walk_key
 from papi_backup.engine.format.leaf import LeafPage
 from papi_backup.engine.format.references import Item, PageRef, SegmentRef
 from papi_backup.engine.opened import OpenedBackup, PageReader, SegmentCache
@@ -21,6 +21,18 @@ RACY_NANOSECONDS = 2_000_000_000
 PARENT_SEGMENTS = 1 << 31
 """First of the job's own numbers for segments that earlier backups wrote."""
 _DEAD_SHARE = 20
+_FORMAT = 0o170000
+"""The bits of a mode that tell what kind of file it is."""
+_FORMATS = {
+    FILE: stat.S_IFREG,
+    DIRECTORY: stat.S_IFDIR,
+    SYMLINK: stat.S_IFLNK,
+    FIFO: stat.S_IFIFO,
+    CHARACTER: stat.S_IFCHR,
+    BLOCK: stat.S_IFBLK,
+}
+_Signature = tuple[bytes, int, int, int, int, int]
+"""Path, kind, ctime and mtime in nanoseconds, inode, size (0 but for files)."""
 
 
 class PreviousRow(NamedTuple):
@@ -29,6 +41,15 @@ class PreviousRow(NamedTuple):
     leaf: LeafPage
     page: PageRef
     row: int
+
+
+class Run(NamedTuple):
+    """Neighbouring rows of one leaf page of the previous list, from ``start`` up to ``stop``."""
+
+    leaf: LeafPage
+    page: PageRef
+    start: int
+    stop: int
 
 
 class PreviousList:
@@ -69,16 +90,15 @@ class PreviousList:
 
     def fill(self, index: ChunkIndex) -> None:
         """Put every chunk of the previous list into the index, sparse segments' apart."""
-        for item in self._items():
-            if item.segment is not None and item.segment not in self.sparse:
-                index.add(item.chunk_id, Place(self.number(item.segment), item.offset))
+        index.add_all(
+            (item.chunk_id, (self.number(item.segment), item.offset))
+            for item in self._items()
+            if item.segment is not None and item.segment not in self.sparse
+        )
 
-    def uses_sparse(self, found: PreviousRow) -> bool:
+    def uses_sparse(self, leaf: LeafPage, row: int) -> bool:
         """Return whether a file's content lies partly in sparse segments."""
-        if not self.sparse:
-            return False
-        entry = found.leaf.entry(found.row)
-        return any(item.segment in self.sparse for item in self.reader.items(entry))
+        return any(item.segment in self.sparse for item in self.reader.items(leaf.entry(row)))
 
     def _items(self) -> Iterator[Item]:
         for leaf in (page[1] for page in self.reader.leaves()):
@@ -95,49 +115,64 @@ class Comparison:
     """Follows the walk through the previous list, both being in the same order."""
 
     def __init__(self, previous: PreviousList) -> None:
+        self._previous = previous
         self._leaves = previous.reader.leaves()
         self._racy_from = previous.opened.manifest.scan_started_ns - RACY_NANOSECONDS
         self._leaf: LeafPage | None = None
         self._page: PageRef | None = None
         self._row = 0
+        self._signatures: list[_Signature | None] = []
         self.dead_bytes = 0
+
+    def unchanged(self, found: Sequence[Found], start: int) -> Run | None:
+        """Return the rows that what was found from ``start`` on is, untouched; None if the first is not.
+
+        Nothing about such a file can have changed since (design section 5).
+        """
+        if not self._align(found[start][0]):
+            return None
+        leaf, page, row = self._leaf, self._page, self._row
+        first = row
+        signatures = self._signatures
+        for number in range(start, min(len(found), start + len(signatures) - row)):
+            path, status = found[number]
+            mode = status.st_mode
+            if signatures[row] != (
+                path,
+                mode & _FORMAT,
+                status.st_ctime_ns,
+                status.st_mtime_ns,
+                status.st_ino,
+                status.st_size if mode & _FORMAT == stat.S_IFREG else 0,
+            ):
+                break
+            row += 1
+        if row == first or leaf is None or page is None:
+            return None
+        self._row = row
+        return Run(leaf, page, first, row)
 
     def find(self, path: bytes) -> PreviousRow | None:
         """Return the previous row of ``path``; rows before it that the walk did not meet are gone."""
+        if not self._align(path) or self._leaf is None or self._page is None:
+            return None
+        self._row += 1
+        return PreviousRow(self._leaf, self._page, self._row - 1)
+
+    def _align(self, path: bytes) -> bool:
+        """Pass over rows that are gone; return whether the next row is that of ``path``."""
         while True:
             if self._leaf is None or self._row == len(self._leaf):
-                following = next(self._leaves, None)
-                if following is None:
-                    self._leaf = None
-                    return None
-                (self._page, self._leaf), self._row = following, 0
+                if not self._next_leaf():
+                    return False
                 continue
             there = self._leaf.paths[self._row]
-            if there != path:
-                if walk_key(there) > walk_key(path):
-                    return None
-                self.dead_bytes += self._leaf.sizes[self._row]
-                self._row += 1
-                continue
-            if self._page is None:
-                raise RuntimeError("a leaf without its reference")
-            found = PreviousRow(self._leaf, self._page, self._row)
+            if there == path:
+                return True
+            if walk_key(there) > walk_key(path):
+                return False
+            self.dead_bytes += self._leaf.sizes[self._row]
             self._row += 1
-            return found
-
-    def unchanged(self, found: PreviousRow, status: os.stat_result) -> bool:
-        """Return whether nothing about the file can have changed since (design section 5)."""
-        leaf, row = found.leaf, found.row
-        kind = leaf.types[row]
-        return (
-            leaf.ctimes[row] == status.st_ctime_ns
-            and leaf.mtimes[row] == status.st_mtime_ns
-            and leaf.inodes[row] == status.st_ino
-            and kind == type_of(status.st_mode)
-            and (kind != FILE or leaf.sizes[row] == status.st_size)
-            and status.st_ctime_ns < self._racy_from
-            and not leaf.rare("fl", row)
-        )
 
     def drain(self) -> None:
         """Count what is left of the previous list as gone."""
@@ -145,3 +180,30 @@ class Comparison:
             self.dead_bytes += sum(self._leaf.sizes[self._row :])
         self.dead_bytes += sum(sum(page[1].sizes) for page in self._leaves)
         self._leaf = None
+
+    def _next_leaf(self) -> bool:
+        following = next(self._leaves, None)
+        if following is None:
+            self._leaf, self._signatures = None, []
+            return False
+        (self._page, self._leaf), self._row = following, 0
+        self._signatures = self._signatures_of(self._leaf)
+        return True
+
+    def _signatures_of(self, leaf: LeafPage) -> list[_Signature | None]:
+        """Return what each row is known by; None for rows that are read again whatever is found."""
+        formats = [_FORMATS[kind] for kind in leaf.types]
+        signatures: list[_Signature | None] = list(
+            zip(leaf.paths, formats, leaf.ctimes, leaf.mtimes, leaf.inodes, leaf.sizes, strict=True)
+        )
+        if max(leaf.ctimes) >= self._racy_from:
+            for row, changed in enumerate(leaf.ctimes):
+                if changed >= self._racy_from:
+                    signatures[row] = None
+        for row in leaf.flagged_rows():
+            signatures[row] = None
+        if self._previous.sparse:
+            for row, kind in enumerate(leaf.types):
+                if kind == FILE and self._previous.uses_sparse(leaf, row):
+                    signatures[row] = None
+        return signatures

@@ -5,18 +5,19 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from papi_backup.engine.backup.content import ReadFile
 from papi_backup.engine.backup.filelist import Content, FileListWriter, Identity, Row
-from papi_backup.engine.backup.files import Owners, entry_of, type_of
+from papi_backup.engine.backup.files import Owners, entry_of, link_group_of
 from papi_backup.engine.backup.helpers import BatchResult, HelperPool
-from papi_backup.engine.backup.previous import Comparison, PreviousList, PreviousRow
-from papi_backup.engine.backup.walk import Found
+from papi_backup.engine.backup.previous import Comparison, PreviousList, PreviousRow, Run
+from papi_backup.engine.backup.readings import ReadFile
+from papi_backup.engine.backup.walk import Batch, Found
 from papi_backup.engine.backup.warnings import Warnings
-from papi_backup.engine.format.entries import ANCESTOR, FILE, Entry
+from papi_backup.engine.format.entries import ANCESTOR, Entry
 from papi_backup.model.job import Progress
 
 _BATCH_FILES = 256
@@ -52,7 +53,6 @@ class Selection:
         self._batch: list[Content] = []
         self._batch_bytes = 0
         self._batches = 0
-        self._found = 0
         self._told = 0.0
         self.files_read = 0
         self.bytes_read = 0
@@ -65,11 +65,13 @@ class Selection:
         """Bytes of files of the previous list that are gone."""
         return self._comparison.dead_bytes if self._comparison else 0
 
-    def run(self, walk: Iterable[Found]) -> None:
+    def run(self, walk: Iterable[Batch]) -> None:
         """Put every file found into the list and hand out all that must be read."""
-        for found in walk:
-            self._found += 1
-            self._add(found)
+        for found, ancestors in walk:
+            if ancestors:
+                self._add_ancestors(found)
+            else:
+                self._add_all(found)
         self._submit()
         self._pool.drain(self.receive)
         while self._again:
@@ -107,58 +109,81 @@ class Selection:
         self.files_read += 1
         self.bytes_read += file.bytes_read
         content.result = file
+        if not content.others:
+            return
         others, content.others = content.others, []
         if content.is_read():
             for other in others:
                 other.result = file
-        elif others:
+        else:
             # The name vanished, or names another file by now: the inode is read by its next name.
             again = others[0]
             again.others = others[1:]
             self._again.append(again)
 
-    def _add(self, found: Found) -> None:
-        previous = self._comparison.find(found.path) if self._comparison else None
-        if previous is not None and self._unchanged(previous, found):
-            self._files.add(Row(found.path, previous))
+    def _add_all(self, found: list[Found]) -> None:
+        number = 0
+        while number < len(found):
+            run = self._comparison.unchanged(found, number) if self._comparison else None
+            if run is not None:
+                self._files.keep(run)
+                number += run.stop - run.start
+            else:
+                self._add(*found[number])
+                number += 1
+
+    def _add(self, path: bytes, status: os.stat_result) -> None:
+        previous = self._comparison.find(path) if self._comparison else None
+        if stat.S_ISREG(status.st_mode):
+            self._add_file(path, status, previous)
             return
-        try:
-            entry = entry_of(found.path, found.status, self._owners)
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            self._warnings.of_path(found.path, error.strerror or str(error))
-            return
-        if entry is None:
-            return
-        if found.ancestor:
+        entry = self._entry(path, status)
+        if entry is not None:
+            self._files.add(Row(path, previous, entry))
+
+    def _add_file(self, path: bytes, status: os.stat_result, previous: PreviousRow | None) -> None:
+        """Put a file into the list; reading it tells the rest, but which names are of one file."""
+        if status.st_nlink == 1:
+            content = Content(path)
+            self._files.add(Row(path, previous, None, content))
+            self._hand_out(content, status.st_size)
+        else:
+            group = link_group_of(status)
+            self._files.add(Row(path, previous, None, self._linked(path, status, group)))
+
+    def _add_ancestors(self, found: list[Found]) -> None:
+        for path, status in found:
+            previous = self._comparison.find(path) if self._comparison else None
+            entry = self._entry(path, status)
+            if entry is None:
+                continue
             entry.flags = (ANCESTOR,)
             if previous is not None and _same_but_for_times(entry, previous):
-                self._files.add(Row(found.path, previous))
-                return
-        content = self._content(found) if entry.type == FILE else None
-        self._files.add(Row(found.path, previous, entry, content))
+                self._files.keep(Run(previous.leaf, previous.page, previous.row, previous.row + 1))
+            else:
+                self._files.add(Row(path, previous, entry))
 
-    def _unchanged(self, previous: PreviousRow, found: Found) -> bool:
-        if self._comparison is None or self._previous is None or found.ancestor:
-            return False
-        return self._comparison.unchanged(previous, found.status) and not (
-            type_of(found.status.st_mode) == FILE and self._previous.uses_sparse(previous)
-        )
+    def _entry(self, path: bytes, status: os.stat_result) -> Entry | None:
+        """Return the entry of what is no file; None for a socket, and for what vanished or cannot be read."""
+        try:
+            return entry_of(path, status, self._owners)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self._warnings.of_path(path, error.strerror or str(error))
+            return None
 
-    def _content(self, found: Found) -> Content:
-        status = found.status
+    def _linked(self, path: bytes, status: os.stat_result, group: str) -> Content:
+        """Return the content of a file with several names, which is read once."""
         identity = Identity(status.st_ino, status.st_ctime_ns, status.st_mtime_ns, status.st_size)
-        content = Content(found.path, identity)
-        if status.st_nlink > 1:
-            leader = self._leader(content, (status.st_dev, *identity), status.st_nlink)
-            if leader.is_read():
-                content.result = leader.result
-                return content
-            if leader is not content and leader.result is None:
-                leader.others.append(content)
-                return content
-        self._hand_out(content, status.st_size)
+        content = Content(path, identity, group)
+        leader = self._leader(content, (status.st_dev, *identity), status.st_nlink)
+        if leader.is_read():
+            content.result = leader.result
+        elif leader is not content and leader.result is None:
+            leader.others.append(content)
+        else:
+            self._hand_out(content, status.st_size)
         return content
 
     def _leader(self, content: Content, key: tuple[int, ...], links: int) -> Content:

@@ -8,7 +8,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from papi_backup.engine.backup.excludes import Excludes
 from papi_backup.engine.backup.files import LONGEST_PATH, absolute, open_at, status_of
@@ -23,16 +23,19 @@ PSEUDO_FILE_SYSTEMS = frozenset(
 _VANISHED = frozenset((errno.ENOENT, errno.ENOTDIR))
 LONGEST_KEPT_PATH = 32 * 1024
 """Longer paths are left out and named: their pages would not fit a segment of the smallest volumes."""
+_LONGEST_BATCH = 1024
 Warn = Callable[[bytes, str], None]
 
 
-@dataclass(slots=True)
-class Found:
-    """One thing on disk; ``ancestor`` marks a directory above the sources."""
+Found = tuple[bytes, os.stat_result]
+"""One thing on disk: its path relative to ``/``, and its status, not followed."""
 
-    path: bytes
-    status: os.stat_result
-    ancestor: bool = False
+
+class Batch(NamedTuple):
+    """Neighbours of the walk, in its order; ``ancestors`` are directories above the sources."""
+
+    found: list[Found]
+    ancestors: bool = False
 
 
 def normalise_sources(paths: Sequence[bytes]) -> tuple[bytes, ...]:
@@ -90,7 +93,7 @@ class Walker:
         self._pseudo = pseudo_mounts()
         self._warn = warn
 
-    def __iter__(self) -> Iterator[Found]:
+    def __iter__(self) -> Iterator[Batch]:
         told: set[bytes] = set()
         for source in self._sources:
             if self._is_skipped(source):
@@ -98,7 +101,7 @@ class Walker:
                 continue
             try:
                 above = [
-                    Found(ancestor, os.lstat(absolute(ancestor)), ancestor=True)
+                    (ancestor, os.lstat(absolute(ancestor)))
                     for ancestor in _ancestors(source)
                     if ancestor not in told
                 ]
@@ -106,9 +109,9 @@ class Walker:
             except OSError as error:
                 self._warn(source, error.strerror or str(error))
                 continue
-            told.update(found.path for found in above)
-            yield from above
-            yield Found(source, status)
+            told.update(path for path, _status in above)
+            yield Batch(above, ancestors=True)
+            yield Batch([(source, status)])
             if stat.S_ISLNK(status.st_mode):
                 self._warn(source, "is a symbolic link: it is saved as such; name its target to save that")
             if stat.S_ISDIR(status.st_mode):
@@ -117,7 +120,7 @@ class Walker:
     def _is_skipped(self, path: bytes) -> bool:
         return path in self._skipped or any(above in self._skipped for above in _ancestors(path))
 
-    def _below(self, directory: bytes, status: os.stat_result) -> Iterator[Found]:
+    def _below(self, directory: bytes, status: os.stat_result) -> Iterator[Batch]:
         """Yield everything below a directory, without recursion in Python's stack."""
         above = {_identity(status)}
         stack = [(self._children(directory), _identity(status))]
@@ -128,17 +131,19 @@ class Walker:
                 stack.pop()
                 above.discard(here)
                 continue
-            yield found
-            identity = _identity(found.status)
-            if not stat.S_ISDIR(found.status.st_mode):
+            yield Batch(found)
+            path, status = found[-1]
+            if not stat.S_ISDIR(status.st_mode):
                 continue
+            identity = _identity(status)
             if identity in above:
-                self._warn(found.path, "is mounted inside itself; its contents are left out")
+                self._warn(path, "is mounted inside itself; its contents are left out")
                 continue
             above.add(identity)
-            stack.append((self._children(found.path), identity))
+            stack.append((self._children(path), identity))
 
-    def _children(self, directory: bytes) -> Iterator[Found]:
+    def _children(self, directory: bytes) -> Iterator[list[Found]]:
+        """Yield what is in a directory, in lists that end with each directory or are long enough."""
         if directory in self._pseudo:
             return
         try:
@@ -148,22 +153,36 @@ class Walker:
                 self._warn(directory, error.strerror or str(error))
             return
         prefix = directory + b"/" if directory else b""
+        found: list[Found] = []
         # A directory's subtree sorts right behind it, so plain order of names is walk order.
         for name in names:
             path = prefix + name
-            if path in self._skipped:
+            status = self._status(path)
+            if status is None:
                 continue
-            if len(path) > LONGEST_KEPT_PATH:
-                self._warn(path[:200] + b"...", f"its path is longer than {LONGEST_KEPT_PATH} bytes")
+            is_directory = stat.S_ISDIR(status.st_mode)
+            if self._excludes.match(path, directory=is_directory):
                 continue
-            try:
-                status = status_of(path)
-            except OSError as error:  # another user's mount, say: that is no reason to lose the rest
-                if error.errno not in _VANISHED:
-                    self._warn(path, error.strerror or str(error))
-                continue
-            if not self._excludes.match(path, directory=stat.S_ISDIR(status.st_mode)):
-                yield Found(path, status)
+            found.append((path, status))
+            if is_directory or len(found) >= _LONGEST_BATCH:
+                yield found
+                found = []
+        if found:
+            yield found
+
+    def _status(self, path: bytes) -> os.stat_result | None:
+        """Return a path's status; None for what is left out, which is told."""
+        if path in self._skipped:
+            return None
+        if len(path) > LONGEST_KEPT_PATH:
+            self._warn(path[:200] + b"...", f"its path is longer than {LONGEST_KEPT_PATH} bytes")
+            return None
+        try:
+            return status_of(path)
+        except OSError as error:  # another user's mount, say: that is no reason to lose the rest
+            if error.errno not in _VANISHED:
+                self._warn(path, error.strerror or str(error))
+            return None
 
     @staticmethod
     def _names(directory: bytes) -> list[bytes]:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from papi_backup.engine.format import FormatError
 from papi_backup.engine.format.references import Item, PageRef, VolumeRange
@@ -27,8 +28,7 @@ SMALLEST_TIME = -(1 << 63) * 1_000_000_000
 """Nanoseconds: as many as the seconds of a 64-bit time have; years after 2262 need more than 63 bits."""
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(NamedTuple):
     """Numbers and, where the system knew them, names (empty otherwise)."""
 
     uid: int

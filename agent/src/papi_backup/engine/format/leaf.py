@@ -4,9 +4,7 @@
 
 from __future__ import annotations
 
-import base64
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import accumulate
 from operator import add, attrgetter, gt, lt, sub
 from typing import Any
@@ -41,89 +39,23 @@ from papi_backup.engine.format.entries import (
     check_path,
     paths_to_bytes,
     to_bytes,
-    to_text,
     walk_keys,
 )
 from papi_backup.engine.format.references import (
     Item,
     SegmentRef,
-    SegmentTable,
     decode_page_ref,
     decode_segments,
     decode_volume_range,
-    encode_page_refs,
 )
 
 ID_SIZE = 16
 HOLE = -1
 _ZERO_ID = bytes(ID_SIZE)
-_MAPS = ("lists", "x", "l", "h", "r", "fl")
+RARE_MAPS = ("lists", "x", "l", "h", "r", "fl")
+"""Members that hold a value for some rows only."""
 _LONGEST_GROUP = 64
 _LENGTH = attrgetter("length")
-
-
-def encode_leaf(entries: Sequence[Entry]) -> bytes:
-    """Return a leaf page of entries in walk order; references must be resolved."""
-    table = SegmentTable()
-    directories: dict[bytes, int] = {}
-    owners: dict[Owner, int] = {}
-    columns: dict[str, list[Any]] = {key: [] for key in ("d", "n", "m", "o", "mt", "ct", "in", "s", "c")}
-    items: list[Item] = []
-    sparse: dict[str, dict[str, Any]] = {key: {} for key in ("lists", "x", "l", "h", "r", "fl")}
-    for row, entry in enumerate(entries):
-        directory, _slash, name = entry.path.rpartition(b"/")
-        columns["d"].append(directories.setdefault(directory, len(directories)))
-        columns["n"].append(to_text(name))
-        columns["m"].append(entry.mode)
-        columns["o"].append(owners.setdefault(entry.owner, len(owners)))
-        columns["mt"].append(entry.mtime_ns)
-        columns["ct"].append(entry.ctime_ns)
-        columns["in"].append(entry.inode)
-        columns["s"].append(entry.size)
-        columns["c"].append(len(entry.items))
-        items.extend(entry.items)
-        _encode_rare(entry, str(row), table, sparse)
-    document: dict[str, Any] = {"k": "leaf", "t": "".join(entry.type for entry in entries)}
-    document.update(columns)
-    document["dirs"] = [to_text(directory) for directory in directories]
-    document["owners"] = [[owner.uid, owner.gid, owner.user, owner.group] for owner in owners]
-    document.update(encode_items(items, table))
-    document.update({key: value for key, value in sparse.items() if value})
-    document.update(table.encode())
-    return json.dumps(document, separators=(",", ":")).encode()
-
-
-def _encode_rare(entry: Entry, row: str, table: SegmentTable, sparse: dict[str, dict[str, Any]]) -> None:
-    if entry.item_pages is not None:
-        sparse["lists"][row] = [
-            encode_page_refs(table, (entry.item_pages,))[0],
-            [list(volumes) for volumes in entry.item_volumes],
-        ]
-    if entry.xattrs:
-        sparse["x"][row] = {
-            to_text(name): base64.b64encode(value).decode() for name, value in sorted(entry.xattrs.items())
-        }
-    if entry.link_target:
-        sparse["l"][row] = to_text(entry.link_target)
-    if entry.link_group:
-        sparse["h"][row] = entry.link_group
-    if entry.device is not None:
-        sparse["r"][row] = list(entry.device)
-    if entry.flags:
-        sparse["fl"][row] = list(entry.flags)
-
-
-def encode_items(items: Sequence[Item], table: SegmentTable) -> dict[str, Any]:
-    """Return the item columns ``sg``, ``of``, ``ln`` and ``ids``; holes have no id."""
-    index = table.index
-    return {
-        "sg": [HOLE if item.segment is None else index(item.segment) for item in items],
-        "of": [item.offset for item in items],
-        "ln": [item.length for item in items],
-        "ids": base64.b64encode(
-            b"".join(item.chunk_id for item in items if item.segment is not None)
-        ).decode(),
-    }
 
 
 def decode_items(document: dict[str, Any], segments: list[SegmentRef]) -> list[Item]:
@@ -194,12 +126,33 @@ class LeafPage:
         self._owner_rows = self._column("o", 0, len(self._owners) - 1)
         self.paths = self._decode_paths()
         self.segments = decode_segments(document)
-        self._maps = {key: self._rare(key) for key in _MAPS if key in document}
+        self._maps = {key: self._rare(key) for key in RARE_MAPS if key in document}
         self._items: list[Item] = []
         self._item_starts: list[int] = []
 
     def __len__(self) -> int:
         return len(self.types)
+
+    def columns(self, start: int, stop: int) -> dict[str, list[int]]:
+        """Return the number columns of the rows from ``start`` up to ``stop``, by their JSON names."""
+        return {key: self._document[key][start:stop] for key in ("d", "m", "o", "mt", "ct", "in", "s", "c")}
+
+    @property
+    def owners(self) -> list[Owner]:
+        """The owners to which column ``o`` refers."""
+        return self._owners
+
+    @property
+    def directories(self) -> list[str]:
+        """The directories, as text, to which column ``d`` refers."""
+        directories: list[str] = self._document["dirs"]
+        return directories
+
+    @property
+    def names(self) -> list[str]:
+        """Each row's name in its directory, as text."""
+        names: list[str] = self._document["n"]
+        return names
 
     def owner(self, row: int) -> Owner:
         """Return a row's owner."""
@@ -207,14 +160,27 @@ class LeafPage:
 
     def items(self, row: int) -> list[Item]:
         """Return a row's own content items (empty when they are in item pages)."""
+        return self.items_of(row, row + 1)
+
+    def items_of(self, start: int, stop: int) -> list[Item]:
+        """Return the own content items of the rows from ``start`` up to ``stop``, one after the other."""
         if not self._item_starts:
             self._decode_items()
-        return self._items[self._item_starts[row] : self._item_starts[row + 1]]
+        return self._items[self._item_starts[start] : self._item_starts[stop]]
+
+    def rare_rows(self, start: int, stop: int) -> list[int]:
+        """Return the rows from ``start`` up to ``stop`` that the columns do not tell everything of."""
+        rows = {int(row) for rows in self._maps.values() for row in rows}
+        return sorted(row for row in rows if start <= row < stop)
 
     def rare(self, key: str, row: int) -> Any:
         """Return a row's value in one of the sparse maps, unchecked; None if it has none."""
         rows = self._maps.get(key)
         return rows.get(str(row)) if rows else None
+
+    def flagged_rows(self) -> list[int]:
+        """Return the rows that have flags."""
+        return [int(row) for row in self._maps.get("fl", ())]
 
     def rows_with_item_pages(self) -> list[int]:
         """Return the rows whose content list is in item pages."""

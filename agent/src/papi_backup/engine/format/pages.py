@@ -22,7 +22,8 @@ from papi_backup.engine.format.checked import (
     text,
 )
 from papi_backup.engine.format.entries import to_bytes, to_text, walk_key
-from papi_backup.engine.format.leaf import LeafPage, decode_items, encode_items
+from papi_backup.engine.format.leaf import LeafPage, decode_items
+from papi_backup.engine.format.leaf_encoding import ItemColumns
 from papi_backup.engine.format.references import (
     Item,
     PageRef,
@@ -114,8 +115,9 @@ def encode_node(children: Sequence[Child]) -> bytes:
 def encode_items_page(items: Sequence[Item]) -> bytes:
     """Return a page of content items."""
     table = SegmentTable()
-    columns = encode_items(items, table)
-    return _dump({"k": "items", **columns, **table.encode()})
+    columns = ItemColumns(table)
+    columns.extend(items)
+    return _dump({"k": "items", **columns.encode(), **table.encode()})
 
 
 def encode_items_node(children: Sequence[ItemChild]) -> bytes:
