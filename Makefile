@@ -4,7 +4,7 @@
 # Each target needs nothing done before it: scripts/setup, which each begins with, provides the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean test matrix quick lint docs bench-api build wheelhouse molecule eda fresh setup clean
+.PHONY: help demo demo-clean test matrix quick lint docs bench-api bench-scale build wheelhouse molecule eda fresh setup clean
 
 help: ## tell what there is (this list)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ docs: ## docs/openapi.json and docs/api.md, made again from the endpoint table
 bench-api: ## latency of the API's listings under 50 clients, beside a bare handler of the same server
 	@scripts/setup
 	@.cache/venv/bin/python benchmarks/api_latency.py
+
+bench-scale: ## memory with 1,000,000 files, a long chain, a catalog of 2,000 hosts, the daemon at rest
+	@scripts/bench-scale
 
 build: ## the collection's tarball and the agent's wheel, into build/
 	@scripts/build

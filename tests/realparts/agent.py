@@ -66,9 +66,14 @@ class Agent:
         self.stop()
 
     @property
+    def pid(self) -> int:
+        """The agent's process id; 0 when it does not run."""
+        return self._process.pid if self._process is not None else 0
+
+    @property
     def is_alive(self) -> bool:
         """Whether the agent's process runs."""
-        return self._process is not None and self._process.pid != 0
+        return self.pid != 0
 
     def start(self) -> None:
         """Write the configuration, start, and wait until both listeners answer."""
@@ -100,10 +105,10 @@ class Agent:
 
     def _answers(self) -> bool:
         loopback = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
-        return all(_pings(connection) for connection in (_UnixConnection(self.socket), loopback))
+        return all(_pings(connection) for connection in (UnixConnection(self.socket), loopback))
 
 
-class _UnixConnection(http.client.HTTPConnection):
+class UnixConnection(http.client.HTTPConnection):
     """HTTP over a unix socket."""
 
     def __init__(self, path: Path) -> None:

@@ -118,6 +118,8 @@ class FileListWriter:
         self._owners = Owners()
         self._current = _Leaf()
         self._pending: list[_Leaf] = []
+        self.waiting = 0
+        """Rows of closed leaves that wait for contents or for segments to be sealed."""
         self._leaves: list[_Leaf] = []
         self._dead_bytes = 0
         self.segments: dict[int, SegmentRef] = {}
@@ -184,6 +186,7 @@ class FileListWriter:
 
     def _close(self, leaf: _Leaf) -> None:
         self._pending.append(leaf)
+        self.waiting += leaf.count
         self._leaves.append(leaf)
         self._current = _Leaf()
 
@@ -193,6 +196,7 @@ class FileListWriter:
         for leaf in self._pending:
             if self._complete(leaf):
                 self._write(leaf)
+                self.waiting -= leaf.count
                 leaf.rows = []
             else:
                 waiting.append(leaf)

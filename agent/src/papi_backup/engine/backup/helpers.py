@@ -50,6 +50,10 @@ def nothing() -> None:
     """Do nothing while waiting."""
 
 
+SEALED, FINISHED = -1, -2
+"""Numbers of the answers to :meth:`HelperPool.seal` and :meth:`HelperPool.finish`."""
+
+
 class BatchResult(NamedTuple):
     """What came of one batch.  ``sealed`` maps the job's segment numbers to references."""
 
@@ -96,10 +100,16 @@ class Pipeline:
         sealed, self._sealed[:] = list(self._sealed), []
         return BatchResult(batch, files, sealed, [])
 
+    def seal(self) -> BatchResult:
+        """Seal the segment that is being filled, so that nothing waits for it any more."""
+        self._segments.flush()
+        sealed, self._sealed[:] = list(self._sealed), []
+        return BatchResult(SEALED, [], sealed, [])
+
     def finish(self) -> BatchResult:
         """Seal and commit what is left."""
         self._segments.finish()
-        return BatchResult(-1, [], list(self._sealed), self._volumes.finished)
+        return BatchResult(FINISHED, [], list(self._sealed), self._volumes.finished)
 
     def abort(self) -> None:
         """Drop the unfinished volume."""
@@ -185,6 +195,21 @@ class HelperPool:
         for helper in busy:
             if helper.pipe in ready:
                 receive(self._take(helper))
+
+    @property
+    def pipelines(self) -> int:
+        """How many answers there are to :meth:`seal`."""
+        return max(1, len(self._helpers))
+
+    def seal(self, receive: Callable[[BatchResult], None]) -> None:
+        """Have what was handed out so far sealed once it is read; each pipeline answers that."""
+        if self._inline is not None:
+            receive(self._inline.seal())
+            return
+        for helper in self._helpers:
+            helper.waiting += 1
+            self._send(helper, ("seal",))
+        self.receive(receive, timeout=0)
 
     def drain(self, receive: Callable[[BatchResult], None]) -> None:
         """Wait until every batch handed out has come back."""
@@ -281,7 +306,8 @@ class HelperPool:
                     storage.close()
                     pipe.send(_packed(result))
                     return pipeline
-                pipe.send(_packed(pipeline.read(message[1], message[2])))
+                done = pipeline.seal() if message[0] == "seal" else pipeline.read(message[1], message[2])
+                pipe.send(_packed(done))
         except BaseException:
             pipeline.abort()
             storage.close()

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from papi_backup.engine.backup.filelist import Content, FileListWriter, Identity, Row
 from papi_backup.engine.backup.files import Owners, entry_of, link_group_of
-from papi_backup.engine.backup.helpers import BatchResult, HelperPool
+from papi_backup.engine.backup.helpers import SEALED, BatchResult, HelperPool
 from papi_backup.engine.backup.previous import Comparison, PreviousList, PreviousRow, Run
 from papi_backup.engine.backup.readings import ReadFile
 from papi_backup.engine.backup.walk import Batch, Found
@@ -23,6 +23,17 @@ from papi_backup.model.job import Progress
 _BATCH_FILES = 256
 _BATCH_BYTES = 16 << 20
 _REPORT_SECONDS = 0.5
+_SEAL_ROWS = 16 * 1024
+"""Rows of the list that may wait for segments that small changes far apart fill slowly."""
+_SEAL_BYTES = 64 << 20
+"""Bytes of files that an incremental may pass before it has sealed what changed among them.
+
+A restore reads in walk order and keeps the last 16 MiB that it opened.  At the end of a long chain it needs a
+segment of each incremental at any place: they must be of small parts of the tree, or it would open them again
+and again, once for each changed file.
+"""
+_ROWS_MEANWHILE = 3 * _SEAL_ROWS
+"""Rows after which the walk waits for the sealing: a helper may be in the middle of a large file."""
 
 
 Report = Callable[[Progress], None]
@@ -54,6 +65,9 @@ class Selection:
         self._batch_bytes = 0
         self._batches = 0
         self._told = 0.0
+        self._seal_at = _SEAL_ROWS
+        self._sealing = 0
+        self._passed = 0
         self.files_read = 0
         self.bytes_read = 0
         self._active = _uptime()
@@ -72,6 +86,7 @@ class Selection:
                 self._add_ancestors(found)
             else:
                 self._add_all(found)
+            self._let_go(found)
         self._submit()
         self._pool.drain(self.receive)
         while self._again:
@@ -83,6 +98,23 @@ class Selection:
         if self._comparison is not None:
             self._comparison.drain()
 
+    def _let_go(self, found: list[Found]) -> None:
+        """Have sealed what the list waits for when too much does, or when the walk has left it far behind."""
+        self._passed += sum(status.st_size for _path, status in found)
+        if self._sealing:
+            if self._files.waiting >= self._seal_at:
+                self._pool.drain(self.receive)
+            else:
+                self._pool.receive(self.receive, timeout=0)
+            return
+        far = self._passed >= _SEAL_BYTES and self._files.waiting > 0 and self._previous is not None
+        if far or self._files.waiting >= self._seal_at:
+            self._submit()
+            self._passed = 0
+            self._sealing = self._pool.pipelines
+            self._seal_at = self._files.waiting + _ROWS_MEANWHILE
+            self._pool.seal(self.receive)
+
     def receive(self, result: BatchResult) -> None:
         """Take a helper's answer."""
         self._note_activity()
@@ -91,6 +123,10 @@ class Selection:
             for content, file in zip(self._contents.pop(result.batch), result.files, strict=True):
                 self._take(content, file)
         self._files.pump()
+        if result.batch == SEALED:
+            self._sealing -= 1
+            if not self._sealing:
+                self._seal_at = self._files.waiting + _SEAL_ROWS
         self._tell()
 
     def _tell(self) -> None:

@@ -1,0 +1,68 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Restoring the end of a long chain, beside restoring a full backup of the very same tree."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from scale.jobs import Client, Kind, storage
+from scale.many_files import SETTLING_SECONDS
+from scale.trees import change_files, make_tree, same_files
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A tree of ``files`` files of ``size`` bytes, a ``share`` of them changed before each incremental."""
+
+    files: int
+    size: int
+    incrementals: int
+    share: float
+
+
+def measure(directory: Path, kind: Kind, chain: Chain, rounds: int) -> float:
+    """Print the figures and return the ratio: median seconds of the last incremental by those of a full."""
+    files, size, incrementals, share = chain.files, chain.size, chain.incrementals, chain.share
+    tree, place, target = (
+        directory / f"chain-tree-{files}-{size}",
+        directory / "chain",
+        directory / "restored",
+    )
+    shutil.rmtree(tree, ignore_errors=True)
+    make_tree(tree, files, size)
+    time.sleep(SETTLING_SECONDS)
+    with storage(kind, place) as access:
+        client = Client(place, access)
+        print(client.back_up(tree, "full").told(f"{files:,} files of {size:,} B, full"), flush=True)
+        for generation in range(1, incrementals + 1):
+            change_files(tree, files, size, share, generation)
+            measured = client.back_up(tree, "inc")
+            if measured.result.backup_type != "inc":
+                raise RuntimeError(measured.result.description)
+            if generation in (1, 2, 10) or generation % 25 == 0:
+                print(measured.told(f"incremental {generation}, {share:.1%} changed"), flush=True)
+        # The other side of the comparison is the same tree, at the same date, as a full in its own place.
+        other = Client(place / "other", access)
+        (place / "other").mkdir()
+        ends = {"the chain's end": client, "a full": other}
+        seconds: dict[str, list[float]] = {what: [] for what in ends}
+        for what, one in ends.items():
+            if what == "a full":
+                print(other.back_up(tree, "full").told("the same tree, full"), flush=True)
+            for _round in range(rounds):
+                measured = one.restore(target)
+                seconds[what].append(measured.seconds)
+                print(measured.told(f"restore of {what}"), flush=True)
+                if not same_files(tree, target / tree.absolute().relative_to("/")):
+                    raise RuntimeError(f"{target} is not what {tree} is")
+                shutil.rmtree(target)
+    medians = [statistics.median(seconds[what]) for what in ends]
+    print(f"restore of the chain's end / of a full: {medians[0]:.2f} / {medians[1]:.2f} s", flush=True)
+    shutil.rmtree(place)
+    shutil.rmtree(tree)
+    return medians[0] / medians[1]
