@@ -24,6 +24,11 @@ from realparts.pytest_fixtures import BUCKET
 QUICK = RetryPolicy(attempts=4, first_delay=0.01, longest_delay=0.05)
 
 
+def nothing_to_make(name: str) -> None:
+    """Make no directory."""
+    del name
+
+
 @dataclass
 class Place:
     """A new, empty place on a storage of one kind."""
@@ -33,6 +38,8 @@ class Place:
     """Names of what is there and is not a finished object: temporary files, unfinished uploads."""
     directories: Callable[[], list[str]]
     """Directories that exist, but the base and ``tmp``; none where a storage has no directories."""
+    make_directory: Callable[[str], None] = nothing_to_make
+    """Makes an empty directory below the base; nothing where a storage has no directories."""
     pages_matter: bool = False
     """Whether listings come in pages of 1,000."""
     opened: list[Connectable] = field(default_factory=list)
@@ -50,7 +57,10 @@ def on_disk(base: Path, make: Callable[[], Connectable]) -> Place:
         below = (path.relative_to(base) for path in base.rglob("*") if path.is_dir())
         return sorted(str(path) for path in below if str(path) != "tmp")
 
-    return Place(make, lambda: [path.name for path in (base / "tmp").glob("*")], directories)
+    def make_directory(name: str) -> None:
+        (base / name).mkdir(parents=True)
+
+    return Place(make, lambda: [path.name for path in (base / "tmp").glob("*")], directories, make_directory)
 
 
 def on_ssh(access: StorageAccess, make: Callable[[StorageAccess], Connectable]) -> Place:

@@ -272,6 +272,14 @@ def test_children_are_the_directories_directly_below(place: Place) -> None:
     assert list(storage.list_children("catalog/host1/x/")) == []
 
 
+def test_a_child_without_any_object_is_not_told(place: Place) -> None:
+    storage = place.open()
+    for name in ("catalog/host1/x/1", "catalog/host2/y/1"):
+        put(storage, name, b"x")
+    place.make_directory("catalog/host3/z")
+    assert sorted(storage.list_children("catalog/")) == ["host1", "host2"]
+
+
 @pytest.mark.slow
 def test_a_list_of_more_objects_than_a_page_has_is_whole(place: Place) -> None:
     storage = place.open()

@@ -25,7 +25,12 @@ from papi_backup.engine.storage.names import (
     checked_prefix,
     temporary_name,
 )
-from papi_backup.engine.storage.protocol import ObjectExistsError, ObjectInfo, ObjectMissingError
+from papi_backup.engine.storage.protocol import (
+    ObjectExistsError,
+    ObjectInfo,
+    ObjectMissingError,
+    holds_object,
+)
 from papi_backup.model.errors import InvalidStorageError, PapiError, TransferError
 
 _LINKS = 30
@@ -107,11 +112,8 @@ class DirectoryStorage:
         """See ``protocol.Storage.list_children``."""
         checked_prefix(prefix)
         self._require_place()
-        return sorted(
-            name.rpartition("/")[2]
-            for name, entry in self._entries(prefix)
-            if entry.is_dir(follow_symlinks=False)
-        )
+        directories = [name for name, entry in self._entries(prefix) if entry.is_dir(follow_symlinks=False)]
+        return sorted(name.rpartition("/")[2] for name in directories if holds_object(self, f"{name}/"))
 
     def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """See ``protocol.Storage.get``."""

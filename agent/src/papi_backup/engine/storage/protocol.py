@@ -59,7 +59,11 @@ class Storage(Protocol):
         """
 
     def list_children(self, prefix: str) -> Sequence[str]:
-        """Return the names of the directories (common prefixes) directly below ``prefix``."""
+        """Return the names directly below ``prefix`` that objects lie under.
+
+        Costs no request for each object: on S3 one for a thousand names, elsewhere a look into each directory
+        until an object is found, because a directory may be empty.
+        """
 
     def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """Return ``length`` bytes from ``offset`` (to the end when None); fewer only at the end.
@@ -85,3 +89,8 @@ class StorageOpener(Protocol):
 
     def __call__(self) -> Storage:
         """Return a new, connected storage."""
+
+
+def holds_object(storage: Storage, prefix: str) -> bool:
+    """Return whether anything lies under ``prefix``: the first object that is found ends the search."""
+    return next(storage.list(prefix), None) is not None

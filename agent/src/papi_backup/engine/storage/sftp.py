@@ -15,7 +15,7 @@ from typing import TypeVar
 from papi_backup.engine.storage.backoff import RetryPolicy
 from papi_backup.engine.storage.connecting import Entering, untold
 from papi_backup.engine.storage.names import TEMPORARY, checked_name, checked_prefix
-from papi_backup.engine.storage.protocol import ObjectInfo, ObjectMissingError
+from papi_backup.engine.storage.protocol import ObjectInfo, ObjectMissingError, holds_object
 from papi_backup.engine.storage.sftp_directories import remove_empty, require_base
 from papi_backup.engine.storage.sftp_link import Connector, SftpLink
 from papi_backup.engine.storage.sftp_reader import read_range
@@ -84,8 +84,9 @@ class SftpStorage:
 
     def list_children(self, prefix: str) -> Sequence[str]:
         """See ``protocol.Storage.list_children``."""
-        entries = self._entries(checked_prefix(prefix))
-        return sorted(name.rpartition("/")[2] for name, attributes in entries if attributes.is_directory)
+        found = self._entries(checked_prefix(prefix))
+        directories = [name for name, attributes in found if attributes.is_directory]
+        return sorted(name.rpartition("/")[2] for name in directories if holds_object(self, f"{name}/"))
 
     def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """See ``protocol.Storage.get``."""
