@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import random
 import shutil
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -69,3 +71,52 @@ def test_one_byte_inserted_at_the_front_of_200_megabytes_stores_less_than_8_mebi
     tell("incremental, one byte inserted at the front", result)
     assert result.backup_type == "inc"
     assert result.bytes_stored < 8 * MEBIBYTE
+
+
+def resident(field: str) -> int:
+    """Return VmRSS or VmHWM (the most there was) of this process, in bytes."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{field}:"):
+            return int(line.split()[1]) << 10
+    raise AssertionError(field)
+
+
+def memory_of_backups(host: Host, files: int, answer: Connection) -> None:
+    """Tell by how much a full backup and an incremental, one file in a hundred changed, grow a process."""
+    make_files(host.tree, files)
+    for kind in ("full", "inc"):
+        Path("/proc/self/clear_refs").write_text("5")  # VmHWM begins anew
+        before = resident("VmRSS")
+        result = host.back_up("full" if kind == "full" else "inc")
+        assert result.backup_type == kind
+        answer.send(resident("VmHWM") - before)
+        for number in range(0, files, 100):
+            (host.tree / f"{number // 1000:03}/file {number:06}").write_bytes(b"changed %d" % number)
+    answer.close()
+
+
+def measured_memory(base: Path, files: int) -> tuple[int, int]:
+    """Return what :func:`memory_of_backups` tells, from a process of its own."""
+    for name in ("tree", "storage"):
+        (base / name).mkdir(parents=True)
+    host = Host(base, lambda: DirectoryStorage(base / "storage"), "the key", file_size=32, helpers=2)
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=memory_of_backups, args=(host, files, theirs))
+    process.start()
+    theirs.close()
+    full, incremental = ours.recv(), ours.recv()
+    process.join()
+    print(f"\n{files:,} files: a full grows the process by {full:,} bytes, an incremental by {incremental:,}")
+    return full, incremental
+
+
+def test_memory_of_a_backup_hardly_grows_with_the_number_of_files() -> None:
+    base = fast_directory()
+    try:
+        small_full, small_incremental = measured_memory(base / "small", 25_000)
+        large_full, large_incremental = measured_memory(base / "large", 100_000)
+    finally:
+        shutil.rmtree(base)
+    assert large_full - small_full < 16 * MEBIBYTE
+    assert large_incremental - small_incremental < 16 * MEBIBYTE
