@@ -1,23 +1,24 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``make bench``."""
+"""``make bench``: status 0 when all that could be measured was, 1 when a step failed."""
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import json
+import fcntl
 import shutil
+import signal
 import sys
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.datasets import RECIPES, build
+from bench.machine import describe
+from bench.missing import MissingError
 from bench.options import Options, parse
-from bench.providing import provide
-from bench.rounds import Results, Round
-from bench.servers import running_server
-from bench.table import plain_table
-from realparts.process import ServerError
+from bench.report import PAGE, Report
+from bench.room import empty_directory
+from bench.running import Run
+from bench.terminal import text_of
 
 CACHE = Path(__file__).parents[2] / ".cache" / "bench"
 
@@ -27,48 +28,45 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-def run(options: Options) -> Results:
-    """Measure all that can be measured."""
-    results = Results()
-    with contextlib.ExitStack() as running:
-        provided = provide(options.peers, CACHE, options.work, running)
-        for peer in provided.peers:
-            say(f"{peer.name}: {peer.version}")
-        for name, reason in provided.left_out.items():
-            say(f"left out: {name}: {reason}")
-        for recipe in RECIPES:
-            if recipe.name not in options.sets:
-                continue
-            data_set = build(recipe, options.work / "data" / recipe.name, options.scale)
-            say(f"\n== {data_set.name}: {data_set.remark}")
-            for storage in options.storages:
-                peers = [peer for peer in provided.peers if storage in peer.storages]
-                try:
-                    with running_server(storage, options.work / f"{storage}-{recipe.name}") as server:
-                        for number in range(options.rounds):
-                            say(f"{recipe.name} over {storage}, round {number + 1}")
-                            Round(number, data_set, server, options.work).run(peers, results, say)
-                except ServerError as error:
-                    say(f"left out: {recipe.name} over {storage}: {error}")
-            shutil.rmtree(data_set.path)
-    return results
+def main(arguments: list[str]) -> int:
+    """Run the benchmark and write its report."""
+    options = parse(arguments, CACHE)
+    signal.signal(signal.SIGTERM, _stop)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.stderr.write("bench: another benchmark runs in this checkout\n")
+            return 2
+        return _measure(options)
 
 
-def main() -> int:
-    """Run the benchmark."""
-    options = parse(sys.argv[1:], CACHE)
-    shutil.rmtree(options.work, ignore_errors=True)
-    options.work.mkdir(parents=True)
-    options.output.mkdir(parents=True, exist_ok=True)
+def _stop(*details: object) -> None:
+    del details
+    sys.exit(143)
+
+
+def _measure(options: Options) -> int:
+    began = time.monotonic()
     try:
-        results = run(options)
+        empty_directory(options.work)
+    except MissingError as error:
+        sys.stderr.write(f"bench: {error}\n")
+        return 2
+    run = Run(options, CACHE, say)
+    try:
+        machine = describe(options.work)
+        run.run()
     finally:
         shutil.rmtree(options.work, ignore_errors=True)
-    rows = [dataclasses.asdict(one) for one in results.measurements]
-    (options.output / "measurements.json").write_text(json.dumps(rows, indent=1))
-    say(plain_table(results.measurements))
-    return 1 if results.failures else 0
+    seconds = time.monotonic() - began
+    report = Report(options, machine, run.peers, run.results, seconds, datetime.now(UTC))
+    report.write(options.output)
+    say(text_of(report))
+    say(f"\n{seconds / 60:.1f} minutes; the report is {options.output / PAGE}")
+    return 1 if run.results.failures or not run.results.measurements else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

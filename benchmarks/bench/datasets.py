@@ -106,7 +106,7 @@ def _make_parents(path: Path, directory: Path) -> None:
 
 
 def _copy_directory_times(path: Path) -> None:
-    for directory, unused_below, unused_files in os.walk(path, topdown=False):
+    for directory, *_rest in os.walk(path, topdown=False):
         original = Path("/", os.path.relpath(directory, path))
         with contextlib.suppress(OSError):
             shutil.copystat(original, directory)
@@ -125,7 +125,9 @@ def make_large(path: Path, scale: float) -> str:
                 block = texts.block(_BLOCK) if is_text else draw.randbytes(_BLOCK)
                 left -= file.write(block[:left])
     (path / "note").write_bytes(texts.block(SAMPLE_BYTES)[:SAMPLE_BYTES])
-    return f"{LARGE_FILES} files of {size / 1e6:.0f} MB, half random bytes, half text like a log, and one of 10 KB"
+    return (
+        f"{LARGE_FILES} files of {size / 1e6:.0f} MB, half random bytes, half text like a log; one of 10 KB"
+    )
 
 
 def make_tiny(path: Path, scale: float) -> str:

@@ -17,13 +17,18 @@ STORAGES = ("sftp", "s3")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """A run.  ``work`` gets the data and the servers' storages, and is emptied; ``output`` the report."""
+    """A run.
+
+    Slow tools take part in the first ``slow_rounds``.  ``work`` gets the data and the servers' storages,
+    and is removed; ``output`` gets the report.
+    """
 
     sets: tuple[str, ...]
     storages: tuple[str, ...]
     peers: tuple[str, ...]
     scale: float
     rounds: int
+    slow_rounds: int
     work: Path
     output: Path
 
@@ -37,6 +42,9 @@ def parse(arguments: Sequence[str], cache: Path) -> Options:
     _add_list(parser, "--peers", [name.replace(" ", "-") for name in NAMES], "tools")
     parser.add_argument("--scale", type=float, default=1.0, help="of the data sets' sizes (default 1)")
     parser.add_argument("--rounds", type=int, default=3, help="at least 1 (default 3)")
+    parser.add_argument(
+        "--slow-rounds", type=int, default=1, help="in which slow tools take part (default 1)"
+    )
     parser.add_argument("--work", type=Path, default=cache / "work", help="a directory for data; emptied")
     parser.add_argument("--output", type=Path, default=cache / "report", help="where the report goes")
     found = parser.parse_args(arguments)
@@ -48,6 +56,7 @@ def parse(arguments: Sequence[str], cache: Path) -> Options:
         peers=tuple(name.replace("-", " ") for name in found.peers),
         scale=found.scale,
         rounds=found.rounds,
+        slow_rounds=found.slow_rounds,
         work=found.work.absolute(),
         output=found.output.absolute(),
     )

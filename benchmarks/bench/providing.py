@@ -11,17 +11,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.debian_packages import run
+from bench.installing import borg_program, duplicity_program, restic_program
 from bench.missing import MissingError
+from bench.peers.borg import Borg
+from bench.peers.duplicity import Duplicity
 from bench.peers.ours import HOST_NAME, Ours
 from bench.peers.protocol import Peer
 from bench.peers.restic import Restic
 from bench.peers.tarpipe import TarPipe
-from bench.restic_package import provide_restic
 from papi_backup import __version__
 from realparts.agent import Agent
 from realparts.process import ServerError
 
-NAMES = ("ours", "restic", "tar pipe")
+NAMES = ("ours", "restic", "tar pipe", "borg", "duplicity")
 Provider = Callable[[Path, Path, contextlib.ExitStack], Peer]
 
 
@@ -63,20 +66,37 @@ def _ours(cache: Path, work: Path, running: contextlib.ExitStack) -> Peer:
 
 def _restic(cache: Path, work: Path, running: contextlib.ExitStack) -> Peer:
     del work, running
-    program = provide_restic(cache)
-    said = subprocess.run([program, "version"], capture_output=True, text=True, check=True).stdout
-    return Restic(program, said.split()[1])
+    program = restic_program(cache)
+    return Restic(program, run(str(program), "version").split()[1])
+
+
+def _borg(cache: Path, work: Path, running: contextlib.ExitStack) -> Peer:
+    del work, running
+    _need("ssh")
+    program = borg_program(cache)
+    return Borg(program, run(str(program), "--version").split()[1])
+
+
+def _duplicity(cache: Path, work: Path, running: contextlib.ExitStack) -> Peer:
+    del work, running
+    _need("gpg")
+    program = duplicity_program(cache)
+    return Duplicity(program, run(str(program), "--version").split()[1])
 
 
 def _tar_pipe(cache: Path, work: Path, running: contextlib.ExitStack) -> Peer:
     del cache, work, running
     versions = []
     for name, option in (("tar", "--version"), ("zstd", "-V"), ("openssl", "version"), ("ssh", "-V")):
-        if not shutil.which(name):
-            raise MissingError(f"no {name} on this machine")
+        _need(name)
         done = subprocess.run([name, option], capture_output=True, text=True, check=False)
         versions.append(_version(name, done.stdout or done.stderr))
     return TarPipe(", ".join(versions))
+
+
+def _need(name: str) -> None:
+    if not shutil.which(name):
+        raise MissingError(f"no {name} on this machine")
 
 
 def _version(name: str, said: str) -> str:
@@ -85,4 +105,10 @@ def _version(name: str, said: str) -> str:
     return f"{name} {next((word.lstrip('v') for word in words if word.lstrip('v')[:1].isdigit()), '?')}"
 
 
-PROVIDERS: Mapping[str, Provider] = {"ours": _ours, "restic": _restic, "tar pipe": _tar_pipe}
+PROVIDERS: Mapping[str, Provider] = {
+    "ours": _ours,
+    "restic": _restic,
+    "tar pipe": _tar_pipe,
+    "borg": _borg,
+    "duplicity": _duplicity,
+}

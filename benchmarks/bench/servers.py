@@ -70,12 +70,12 @@ class SftpServer:
         self.base.mkdir()
         self.client_configuration = directory / "ssh_config"
         self.host = _SSH_HOST
-        key = directory / "client_key"
+        self.client_key = key = directory / "client_key"
         make = [find_ssh_keygen(), "-q", "-t", "ed25519", "-N", "", "-C", "bench", "-f", str(key)]
         subprocess.run(make, check=True)
         self._let_in: set[str] = set()
         self.let_in(key.with_suffix(".pub").read_text())
-        known = directory / "known_hosts"
+        self.known_hosts = known = directory / "known_hosts"
         known.write_text(f"[127.0.0.1]:{sshd.port} {sshd.host_key}\n")
         self.client_configuration.write_text(
             f"Host {_SSH_HOST}\n HostName 127.0.0.1\n Port {sshd.port}\n User {sshd.user}\n"

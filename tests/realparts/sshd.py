@@ -75,7 +75,7 @@ class Sshd:
         commands: bool = False,
         ciphers: str = "",
     ) -> None:
-        """``commands``: clients may run any, not SFTP alone.  ``ciphers``: the only ones, as sshd_config has them."""
+        """``commands``: clients may run any, not SFTP alone; ``ciphers``: the only ones permitted."""
         self.directory = Path(directory).absolute()
         self.port = port or free_ports(1)[0]
         self.user = pwd.getpwuid(os.geteuid()).pw_name

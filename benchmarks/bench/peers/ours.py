@@ -36,6 +36,7 @@ class Ours:
     steps: Sequence[Step] = STEPS
     storages: Sequence[str] = ("sftp", "s3")
     loses: Sequence[str] = ()
+    slow: bool = False
     remarks: str = (
         "jobs of an agent, started by its API over the unix socket, measured from the call until the job is"
         " a success; the agent's own priority for jobs (nice 10). Zstandard, AES-256-CBC with HMAC-SHA-256."

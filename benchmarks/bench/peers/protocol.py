@@ -73,6 +73,10 @@ class Peer(Protocol):
         """Aspects (of tests/compare) that a restore does not bring back, by the tool's own design."""
 
     @property
+    def slow(self) -> bool:
+        """Whether it takes so long that it is left out of some rounds."""
+
+    @property
     def remarks(self) -> str:
         """How it was called, and what it does not do that others do."""
 

@@ -27,6 +27,7 @@ class Restic:
     steps: Sequence[Step] = STEPS
     storages: Sequence[str] = ("sftp", "s3")
     loses: Sequence[str] = ()
+    slow: bool = False
     remarks: str = (
         "as it comes: compression auto, AES-256-CTR with Poly1305, its cache kept between the steps."
         " Its SFTP backend does not ask the server to write to disk (no fsync); its restores do not either"

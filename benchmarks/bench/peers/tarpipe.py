@@ -26,6 +26,7 @@ class TarPipe:
     steps: Sequence[Step] = ("full", "restore")
     storages: Sequence[str] = ("sftp",)
     loses: Sequence[str] = ("mtimes", "xattrs")
+    slow: bool = False
     remarks: str = (
         "tar | zstd -3 | openssl enc -aes-256-cbc -pbkdf2 | ssh 'cat > file; sync file': fulls only,"
         " nothing authenticated, no file can be had alone; times in whole seconds, no extended attributes"
