@@ -116,7 +116,7 @@ def _copy_directory_times(path: Path) -> None:
 def make_large(path: Path, scale: float) -> str:
     """Write files of random bytes and of text, half of each, and a note."""
     size = int(LARGE_BYTES * scale / LARGE_FILES)
-    draw, texts = random.Random(5), Texts(6)  # noqa: S311 -- contents, not secrets
+    draw, texts = random.Random(5), Texts(6, size * LARGE_FILES)  # noqa: S311 -- contents, not secrets
     for number in range(LARGE_FILES):
         is_text = number % 2
         with (path / f"{'text' if is_text else 'noise'}-{number}").open("wb") as file:
@@ -133,7 +133,7 @@ def make_large(path: Path, scale: float) -> str:
 def make_tiny(path: Path, scale: float) -> str:
     """Write tiny files of text in nested folders."""
     count = max(1, int(TINY_FILES * scale))
-    draw, texts = random.Random(7), Texts(8)  # noqa: S311 -- contents, not secrets
+    draw, texts = random.Random(7), Texts(8, count * max(TINY_BYTES))  # noqa: S311 -- contents, not secrets
     directory = path
     for number in range(count):
         if number % _FILES_A_DIRECTORY == 0:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -43,21 +44,34 @@ def measure(
     with tempfile.NamedTemporaryFile(prefix="bench-figures-") as result:
         runner = (sys.executable, "-S", "-m", "bench.runner", result.name)
         before = loopback_bytes()
-        done = subprocess.run(
+        process = subprocess.Popen(
             [*runner, *command],
             env={**os.environ, **(environment or {}), "PYTHONPATH": str(_HERE)},
             cwd=directory,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=COMMAND_SECONDS,
-            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
+        said = _wait(process)
         moved = loopback_bytes() - before
-        if done.returncode:
-            said = (done.stderr or done.stdout)[-1500:].decode(errors="replace")
-            raise StepFailedError(f"{Path(command[0]).name} ended with status {done.returncode}: {said}")
+        if process.returncode:
+            name, last = Path(command[0]).name, said[-1500:].decode(errors="replace")
+            raise StepFailedError(f"{name} ended with status {process.returncode}: {last}")
         found = json.loads(Path(result.name).read_text())
     return Figures(found["wall"], found["cpu"], found["peak"], moved)
+
+
+def _wait(process: subprocess.Popen[bytes]) -> bytes:
+    """Return what the command said.  Whatever interrupts this ends the command and its children."""
+    with process:
+        try:
+            return process.communicate(timeout=COMMAND_SECONDS)[0]
+        except subprocess.TimeoutExpired as error:
+            raise StepFailedError(f"not done after {COMMAND_SECONDS:.0f} s") from error
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def settle() -> None:

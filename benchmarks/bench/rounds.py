@@ -15,7 +15,7 @@ from bench.comparing import differences
 from bench.datasets import DataSet
 from bench.measuring import Figures, StepFailedError
 from bench.peers.protocol import BACKUPS, STEPS, Peer, Repository, Step, Task
-from bench.servers import Place, S3Storage, SftpServer
+from bench.servers import Place, Server
 
 Say = Callable[[str], None]
 
@@ -49,7 +49,7 @@ class Round:
 
     number: int
     data_set: DataSet
-    server: SftpServer | S3Storage
+    server: Server
     work: Path
     say: Say
 

@@ -26,11 +26,25 @@ CIPHERS = "aes128-gcm@openssh.com,aes256-gcm@openssh.com"
 _SSH_HOST = "bench"
 
 
+class Server(Protocol):
+    """A storage's server."""
+
+    @property
+    def kind(self) -> str:
+        """``sftp`` or ``s3``."""
+
+    def bytes_stored(self, name: str) -> int:
+        """Return the size of all that lies at the place."""
+
+    def remove(self, name: str) -> None:
+        """Empty the place."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where one repository lies: a directory on the SSH server, or a prefix in the bucket."""
 
-    server: SftpServer | S3Storage
+    server: Server
     name: str
 
     @property
@@ -45,18 +59,6 @@ class Place:
     def remove(self) -> None:
         """Remove what lies there."""
         self.server.remove(self.name)
-
-
-class Server(Protocol):
-    """A storage's server."""
-
-    kind: str
-
-    def bytes_stored(self, name: str) -> int:
-        """Return the size of all that lies at the place."""
-
-    def remove(self, name: str) -> None:
-        """Empty the place."""
 
 
 class SftpServer:

@@ -8,20 +8,23 @@ import random
 import string
 
 _WORDS = 12_000
-_PHRASES = 200_000
+_MOST_PHRASES = 200_000
 _PHRASE_WORDS = 9
-_LINES_A_BATCH = 8192
+_PHRASE_BYTES = 67
+_LINES_A_BATCH = 1024
 
 
 class Texts:
     """An endless stream of lines; the same for the same seed."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, size: int) -> None:
+        """``size`` is about how many bytes are wanted: the fewer, the fewer phrases are made up before."""
         self._draw = random.Random(seed)  # noqa: S311 -- contents, not secrets
         draw = self._draw
+        phrases = min(_MOST_PHRASES, _LINES_A_BATCH + size // _PHRASE_BYTES)
         letters = string.ascii_lowercase
         words = ["".join(draw.choices(letters, k=draw.randint(2, 11))) for unused in range(_WORDS)]
-        self._phrases = [" ".join(draw.choices(words, k=_PHRASE_WORDS)) for unused in range(_PHRASES)]
+        self._phrases = [" ".join(draw.choices(words, k=_PHRASE_WORDS)) for unused in range(phrases)]
         self._number = 0
         self._rest = b""
 

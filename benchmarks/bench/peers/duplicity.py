@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.measuring import Figures, measure
+from bench.measuring import Figures, StepFailedError, measure
 from bench.peers.protocol import STEPS, Repository, Step, Task
 from bench.servers import BUCKET, S3Storage, SftpServer
 
@@ -46,8 +46,10 @@ class _Repository:
         server = task.place.server
         if isinstance(server, S3Storage):
             self._address = self._bucket(server, task.place.name)
-        else:
+        elif isinstance(server, SftpServer):
             self._address = self._ssh(server, task.place.name)
+        else:
+            raise StepFailedError(f"duplicity does not speak {server.kind}")
 
     def _bucket(self, server: S3Storage, name: str) -> str:
         self._environment |= {

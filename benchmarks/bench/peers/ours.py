@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.agent_api import Value, call
 from bench.agent_jobs import measure_call, measure_job
-from bench.measuring import Figures
+from bench.measuring import Figures, StepFailedError
 from bench.peers.protocol import STEPS, Repository, Step, Task
 from bench.servers import BUCKET, S3Storage, SftpServer
 from realparts.agent import Agent
@@ -57,8 +57,10 @@ class _Configuration:
         server = task.place.server
         if isinstance(server, S3Storage):
             self._add_bucket(server, task.place.name)
-        else:
+        elif isinstance(server, SftpServer):
             self._add_ssh(server, task.place.name)
+        else:
+            raise StepFailedError(f"an agent does not speak {server.kind}")
         found = self._call("storage/list")["data"]
         self._storage_id = next(one["storage_id"] for one in found if one["storage_name"] == self._name)
         self._call(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench.measuring import Figures, StepFailedError, measure
 from bench.peers.protocol import STEPS, Repository, Step, Task
-from bench.servers import BUCKET, S3Storage
+from bench.servers import BUCKET, S3Storage, SftpServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,8 @@ class _Repository:
             s3 = server.server
             self._environment |= {"AWS_ACCESS_KEY_ID": s3.access_key, "AWS_SECRET_ACCESS_KEY": s3.secret_key}
             return ["-r", f"s3:{s3.endpoint_url}/{BUCKET}/{task.place.name}"]
+        if not isinstance(server, SftpServer):
+            raise StepFailedError(f"restic does not speak {server.kind} here")
         ssh = shlex.join([*server.ssh, server.host, "-s", "sftp"])
         return ["-r", f"sftp:{server.host}:{server.base / task.place.name}", "-o", f"sftp.command={ssh}"]
 
