@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 import signal
 import sys
@@ -30,6 +31,7 @@ def say(text: str) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run the benchmark and write its report."""
+    os.environ.pop("PYTHONPATH", None)  # what runs from here on has its own
     options = parse(arguments, CACHE)
     signal.signal(signal.SIGTERM, _stop)
     CACHE.mkdir(parents=True, exist_ok=True)

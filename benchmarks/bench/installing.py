@@ -55,7 +55,8 @@ def _install(cache: Path, package: str, environment: Mapping[str, str]) -> None:
     python = os.path.realpath(sys.executable)
     run(python, "-m", "venv", "--clear", str(directory))
     pip = (str(directory / "bin" / "python"), "-m", "pip", "-q", "--disable-pip-version-check")
-    run(*pip, "install", "--retries", "5", package, environment={**os.environ, **environment})
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    run(*pip, "install", "--retries", "5", package, environment={**inherited, **environment})
 
 
 def _build_environment(headers: Path, apt: Path) -> dict[str, str]:

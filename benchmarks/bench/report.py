@@ -45,6 +45,7 @@ compared with its source; the comparison is not in the times.
   which then asks for the outcome every 5 ms.
 * Before each step the file systems are synced; the data is in the page cache. sshd permits AES-GCM alone,
   which all have.
+* Durability: what each asks of its storage is said with it below. No tool forces what it restores to disk.
 * Client and servers share the processor's cores: what a server needs, the tool lacks.
 """
 

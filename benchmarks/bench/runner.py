@@ -27,8 +27,9 @@ def main(arguments: list[str]) -> int:
     """Run the command; return its exit status."""
     result, *command = arguments
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # ours, not its
     began = time.perf_counter()
-    pid = os.posix_spawnp(command[0], command, os.environ)
+    pid = os.posix_spawnp(command[0], command, environment)
     with PeakMemory(lambda: tree(os.getpid())[1:]) as memory:
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         wall = time.perf_counter() - began

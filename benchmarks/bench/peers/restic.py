@@ -30,7 +30,7 @@ class Restic:
     slow: bool = False
     remarks: str = (
         "as it comes: compression auto, AES-256-CTR with Poly1305, its cache kept between the steps."
-        " Its SFTP backend does not ask the server to write to disk (no fsync); its restores do not either"
+        " Its SFTP backend does not ask the server to write to disk (no fsync)"
     )
 
     def create(self, task: Task) -> Repository:
