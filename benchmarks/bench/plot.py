@@ -11,7 +11,7 @@ from bench.rounds import Measurement
 from bench.table import Table, medians, tables
 
 _COLOURS = ("#1b6ca8", "#d9822b", "#9aa5b1", "#6b8e23", "#8b5a9f")
-_WIDTH, _LEFT, _BAR, _GAP, _TITLE = 900, 110, 13, 10, 34
+_WIDTH, _LEFT, _BAR, _GAP, _TITLE = 900, 110, 13, 10, 54
 _STYLE = "text{font:12px sans-serif;fill:#222}.t{font-weight:bold}.g{fill:#555}"
 
 
@@ -30,14 +30,16 @@ def plot(measurements: Sequence[Measurement]) -> str:
 
 def _panel(table: Table, measurements: Sequence[Measurement], top: int) -> tuple[list[str], int]:
     walls = medians(measurements)["wall"]
-    here = {key: value for key, value in walls.items() if (key[0], key[1]) == (table.data_set, table.storage)}
-    scale = (_WIDTH - _LEFT - 90) / max(here.values())
+    place = (table.data_set, table.storage)
+    here = {key: value for key, value in walls.items() if key[:2] == place}
+    longest = max(one.figures.wall for one in measurements if (one.data_set, one.storage) == place)
+    scale = (_WIDTH - _LEFT - 90) / longest
     title = f"{table.data_set} over {table.storage}: seconds, medians; the line spans the rounds"
-    parts = [f'<text class="t" x="10" y="{top + 16}">{escape(title)}</text>', *_legend(table, top + 16)]
+    parts = [f'<text class="t" x="10" y="{top + 16}">{escape(title)}</text>', *_legend(table, top + 38)]
     down = top + _TITLE
     for row in table.rows:
         parts.append(f'<text x="10" y="{down + 11}">{escape(row.step)}</text>')
-        for place, peer in enumerate(table.peers):
+        for number, peer in enumerate(table.peers):
             key = (table.data_set, table.storage, row.step, peer)
             if key in here:
                 values = [
@@ -45,7 +47,7 @@ def _panel(table: Table, measurements: Sequence[Measurement], top: int) -> tuple
                     for one in measurements
                     if (one.data_set, one.storage, one.step, one.peer) == key
                 ]
-                parts += _bar(here[key], values, scale, down, _COLOURS[place % len(_COLOURS)])
+                parts += _bar(here[key], values, scale, down, _COLOURS[number % len(_COLOURS)])
                 down += _BAR
         down += _GAP
     return parts, down + _GAP - top
@@ -62,10 +64,10 @@ def _bar(value: float, values: Sequence[float], scale: float, down: int, colour:
 
 
 def _legend(table: Table, down: int) -> list[str]:
-    parts, right = [], _WIDTH - 90 * len(table.peers)
+    parts = []
     for place, peer in enumerate(table.peers):
         colour = _COLOURS[place % len(_COLOURS)]
-        left = right + 90 * place
+        left = _LEFT + 100 * place
         parts.append(f'<rect x="{left}" y="{down - 10}" width="10" height="10" fill="{colour}"/>')
         parts.append(f'<text x="{left + 14}" y="{down}">{escape(peer)}</text>')
     return parts

@@ -107,7 +107,7 @@ class Report:
         day = self.date.astimezone(UTC).date()
         lines = [
             "## What ran\n",
-            f"{day}, {options.rounds} rounds at scale {options.scale:g}, {self.seconds / 60:.0f} minutes.\n",
+            f"{day}, rounds: {options.rounds}, scale: {options.scale:g}, {self.seconds / 60:.0f} minutes.\n",
             "| | |\n| --- | --- |",
             *(f"| {title} | {text} |" for title, text in self.machine.items()),
             *(f"| data set {name} | {remark} |" for name, remark in self.results.data_sets.items()),

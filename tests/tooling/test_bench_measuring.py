@@ -101,3 +101,8 @@ def test_the_peak_stays_when_the_memory_is_freed() -> None:
         del held
         time.sleep(0.2)
     assert memory.peak - proportional_size(os.getpid()) > 40 * MEGABYTE
+
+
+def test_a_command_does_not_see_the_import_path_of_the_benchmark() -> None:
+    with pytest.raises(StepFailedError, match="status 1: None"):
+        measure(python("import os, sys; sys.exit(str(os.environ.get('PYTHONPATH')))"))

@@ -126,6 +126,6 @@ def test_missed_targets_are_told_on_the_terminal(tmp_path: Path) -> None:
 def test_the_picture_has_a_bar_for_each_tool_and_step() -> None:
     drawn = plot(THREE)
     xml.dom.minidom.parseString(drawn)  # noqa: S318 -- our own
-    bars = re.findall(r'<rect x="110" [^>]*width="([0-9.]+)"', drawn)
+    bars = re.findall(r'<rect x="110" [^>]*width="([0-9.]+)" height="11"', drawn)
     assert len(bars) == 4
     assert float(bars[1]) == 2 * float(bars[0])  # restic took twice as long
