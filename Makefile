@@ -4,7 +4,7 @@
 # Each target needs nothing done before it: scripts/setup, which each begins with, provides the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean test matrix quick lint docs bench-api bench-scale build wheelhouse molecule eda fresh setup clean
+.PHONY: help demo demo-clean test matrix quick lint docs bench bench-api bench-scale build wheelhouse molecule eda fresh setup clean
 
 help: ## tell what there is (this list)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,10 @@ lint: ## ruff, mypy, yamllint, shellcheck
 
 docs: ## docs/openapi.json and docs/api.md, made again from the endpoint table
 	@scripts/docs
+
+BENCH ?=
+bench: ## speed, memory and stored bytes beside restic, borg, duplicity and a tar pipe (BENCH="--scale 0.1")
+	@scripts/bench $(BENCH)
 
 bench-api: ## latency of the API's listings under 50 clients, beside a bare handler of the same server
 	@scripts/setup

@@ -75,6 +75,11 @@ class Agent:
         """Whether the agent's process runs."""
         return self.pid != 0
 
+    @property
+    def pid(self) -> int:
+        """The process id of the daemon; 0 when it does not run."""
+        return self._process.pid if self._process else 0
+
     def start(self) -> None:
         """Write the configuration, start, and wait until both listeners answer."""
         state = self.directory / "state"
@@ -109,15 +114,15 @@ class Agent:
 
 
 class UnixConnection(http.client.HTTPConnection):
-    """HTTP over a unix socket."""
+    """HTTP over a unix socket; ``timeout`` in seconds."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=2)
+    def __init__(self, path: Path, timeout: float = 2.0) -> None:
+        super().__init__("localhost", timeout=timeout)
         self._path = path
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(2)
+        self.sock.settimeout(self.timeout)
         self.sock.connect(str(self._path))
 
 

@@ -28,7 +28,6 @@ Port {port}
 AuthorizedKeysFile {directory}/authorized_keys
 PidFile none
 Subsystem sftp internal-sftp {options}
-ForceCommand internal-sftp {options}
 UsePAM no
 StrictModes no
 PasswordAuthentication no
@@ -72,12 +71,18 @@ class Sshd:
         denied_requests: Sequence[str] = (),
         port: int = 0,
         host_key_types: Sequence[str] = ("ed25519",),
+        *,
+        commands: bool = False,
+        ciphers: str = "",
     ) -> None:
+        """``commands``: clients may run any, not SFTP alone; ``ciphers``: the only ones permitted."""
         self.directory = Path(directory).absolute()
         self.port = port or free_ports(1)[0]
         self.user = pwd.getpwuid(os.geteuid()).pw_name
         self._denied = tuple(denied_requests)
         self._key_types = tuple(host_key_types)
+        self._commands = commands
+        self._ciphers = ciphers
         self._process = OwnedProcess(
             [find_sshd(), "-D", "-e", "-f", str(self.directory / "sshd_config")], self.directory / "sshd.log"
         )
@@ -115,6 +120,8 @@ class Sshd:
         options = f"-P {','.join(self._denied)}" if self._denied else ""
         (self.directory / "sshd_config").write_text(
             _CONFIG.format(port=self.port, directory=self.directory, options=options)
+            + ("" if self._commands else f"ForceCommand internal-sftp {options}\n")
+            + (f"Ciphers {self._ciphers}\n" if self._ciphers else "")
             + "".join(f"HostKey {self._key_path(kind)}\n" for kind in self._key_types)
         )
         if os.geteuid() == 0:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes the packages below scripts/, and the starters of servers they use, importable."""
+"""Makes the packages below scripts/ and benchmarks/, and what they use, importable."""
 
 from __future__ import annotations
 
@@ -8,4 +8,5 @@ import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
-sys.path[:0] = [str(REPOSITORY / "scripts"), str(REPOSITORY / "tests")]
+_PLACES = ("scripts", "tests", "tests/compare", "benchmarks")
+sys.path[:0] = [str(REPOSITORY / place) for place in _PLACES]
