@@ -75,11 +75,6 @@ class Agent:
         """Whether the agent's process runs."""
         return self.pid != 0
 
-    @property
-    def pid(self) -> int:
-        """The process id of the daemon; 0 when it does not run."""
-        return self._process.pid if self._process else 0
-
     def start(self) -> None:
         """Write the configuration, start, and wait until both listeners answer."""
         state = self.directory / "state"
