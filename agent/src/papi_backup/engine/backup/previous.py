@@ -90,25 +90,29 @@ class PreviousList:
 
     def fill(self, index: ChunkIndex) -> None:
         """Put every chunk of the previous list into the index, sparse segments' apart."""
-        index.add_all(
-            (item.chunk_id, (self.number(item.segment), item.offset))
-            for item in self._items()
-            if item.segment is not None and item.segment not in self.sparse
-        )
+        index.add_all(self._chunks())
 
     def uses_sparse(self, leaf: LeafPage, row: int) -> bool:
         """Return whether a file's content lies partly in sparse segments."""
         return any(item.segment in self.sparse for item in self.reader.items(leaf.entry(row)))
 
-    def _items(self) -> Iterator[Item]:
-        for leaf in (page[1] for page in self.reader.leaves()):
-            for row, kind in enumerate(leaf.types):
-                if kind != FILE:
+    def _chunks(self) -> Iterator[tuple[bytes, tuple[int, int]]]:
+        """Yield chunk ids with their places, by the job's own numbers."""
+        sparse = self.sparse
+        last, number = None, 0
+        for segment, offset, _length, chunk_id in self._items():
+            if segment is not last:
+                if segment is None or segment in sparse:
                     continue
-                if leaf.rare("lists", row):
-                    yield from self.reader.items(leaf.entry(row))
-                else:
-                    yield from leaf.items(row)
+                last, number = segment, self.number(segment)
+            yield chunk_id, (number, offset)
+
+    def _items(self) -> Iterator[Item]:
+        """Yield all content, in no particular order."""
+        for _page, leaf in self.reader.leaves():
+            yield from leaf.items_of(0, len(leaf))
+            for row in leaf.rows_with_item_pages():
+                yield from self.reader.items(leaf.entry(row))
 
 
 class Comparison:
