@@ -192,11 +192,13 @@ def stale(configs, jobs, now, after_hours):
         if not scheduled or not after_hours:
             continue
         ends = [job["end_date"] for job in ended_backups(jobs, config["backup_name"]) if job["job_status"] == "success"]
-        hours = round((now - datetime.strptime(ends[-1], "%Y-%m-%d %H:%M:%S")).total_seconds() / 3600, 1) if ends else None
-        if hours is None or hours >= after_hours:
-            found.append(
-                {"backup_name": config["backup_name"], "last_success": ends[-1] if ends else "", "hours": hours}
-            )
+        mark = {"backup_name": config["backup_name"], "last_success": "", "hours": None}
+        if ends:
+            hours = (now - datetime.strptime(ends[-1], "%Y-%m-%d %H:%M:%S")).total_seconds() / 3600
+            if hours < after_hours:
+                continue
+            mark.update(last_success=ends[-1], hours=round(hours, 1))
+        found.append(mark)
     return found
 
 
