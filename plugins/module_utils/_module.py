@@ -28,6 +28,7 @@ class Task:
         self.result = {"changed": False}
         self.client = Client(transport_from(module.params), credentials_from(module.params), module.check_mode)
         self.warn = module.warn
+        self._looked_at_version = False
 
     def given(self, *names):
         """Return the named options that the user gave."""
@@ -56,8 +57,9 @@ class Task:
         return change
 
     def warn_of_another_version(self):
-        """Name a mismatch of collection and agent: an option that an agent does not know it ignores."""
-        words = self.other_version()
+        """Name a mismatch of collection and agent, once: an option that an agent does not know it ignores."""
+        words = "" if self._looked_at_version else self.other_version()
+        self._looked_at_version = True
         if words:
             self.warn(words)
 
