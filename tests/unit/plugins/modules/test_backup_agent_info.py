@@ -41,8 +41,8 @@ def job(number, name, status, end, kind="backup"):
     }
 
 
-def knows(agent, configs, jobs, versions=VERSIONS):
-    agent.answer("version", versions)
+def knows(agent, configs, jobs, versions=None):
+    agent.answer("version", versions or VERSIONS)
     agent.answer("backup-config/list", configs)
     agent.answer("job/list", jobs)
 
