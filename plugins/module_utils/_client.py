@@ -17,14 +17,14 @@ from ansible.module_utils.common.text.converters import to_bytes, to_text
 
 from ansible_collections.papi.backup.plugins.module_utils._errors import (
     AUTHENTICATION_ERROR,
+    SESSION_ERRORS,
     AgentError,
     ConnectionFailure,
+    UnexpectedAnswer,
 )
 
 MASK = "********"
 SECRET_FIELDS = frozenset(("aws_secret_key", "encryption_key"))
-
-_SESSION_ERRORS = (3001, 3002, 3003, 3004)
 
 
 class Change:
@@ -67,7 +67,7 @@ class Client:
         """Like plan(), for the methods that answer with ``changed``, ``before`` and ``after``."""
         data = self.plan(path, params)
         if not isinstance(data, dict) or "changed" not in data:
-            raise ConnectionFailure(
+            raise UnexpectedAnswer(
                 "{0} does not know dry runs: it is older than this collection, or no papi.backup agent.".format(
                     self._transport.place
                 )
@@ -98,7 +98,7 @@ class Client:
         try:
             return self._exchange(method, target, params)
         except AgentError as error:
-            if fresh or error.code not in _SESSION_ERRORS:
+            if fresh or error.code not in SESSION_ERRORS:
                 raise
         self._login()
         return self._exchange(method, target, params)
@@ -135,7 +135,7 @@ class Client:
                 return dict(envelope, data=envelope.get("data"))
             code, message = int(envelope["error_code"]), to_text(envelope["error"])
         except (ValueError, KeyError, TypeError):
-            raise ConnectionFailure(
+            raise UnexpectedAnswer(
                 "{0} answered with HTTP {1} and no answer of the Backup API. "
                 "Is that address the agent's, and does its log say more?".format(self._transport.place, reply.status)
             )

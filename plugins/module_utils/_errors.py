@@ -33,11 +33,19 @@ ERROR_NAMES = {
 AUTHENTICATION_ERROR = 3004
 NO_SUCH_ENTITY = 3007
 
+# On these a client logs in again; whoever is refused so is told no version either.
+SESSION_ERRORS = (3001, 3002, 3003, AUTHENTICATION_ERROR)
+
 _JOB_ERROR = re.compile(r"^\[(\d{4})\]\s*")
 
 
 class BackupError(Exception):
-    """Base of all: a message for the user; ``attempted`` says what the module was doing."""
+    """Base of all: a message for the user; ``attempted`` says what the module was doing.
+
+    ``versions_matter`` tells whether an agent of another version may be the reason.
+    """
+
+    versions_matter = False
 
     def __init__(self, message):
         super().__init__(message)
@@ -63,6 +71,12 @@ class ConnectionFailure(BackupError):
     """The agent could not be talked to; the message names the socket or URL and how to mend it."""
 
 
+class UnexpectedAnswer(ConnectionFailure):
+    """What answered is no agent, or one that does not know what it was asked."""
+
+    versions_matter = True
+
+
 class UsageError(BackupError):
     """The options contradict each other, or what is there, in a way an argument spec cannot say."""
 
@@ -78,6 +92,7 @@ class AgentError(BackupError):
         super().__init__(message)
         self.code = code
         self.name = ERROR_NAMES.get(code, "UNKNOWN_ERROR")
+        self.versions_matter = code < 4000 and code not in SESSION_ERRORS
 
     def facts(self):
         """Return the papi error code and its name."""

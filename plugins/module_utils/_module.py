@@ -12,9 +12,11 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 
+from ansible_collections.papi.backup.plugins.module_utils import _resources
 from ansible_collections.papi.backup.plugins.module_utils._client import Client, credentials_from, masked
 from ansible_collections.papi.backup.plugins.module_utils._connection import transport_from
 from ansible_collections.papi.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.papi.backup.plugins.module_utils._version import mismatch
 
 
 class Task:
@@ -25,7 +27,8 @@ class Task:
         self.check_mode = module.check_mode
         self.result = {"changed": False}
         self.client = Client(transport_from(module.params), credentials_from(module.params), module.check_mode)
-        self._warn = module.warn
+        self.warn = module.warn
+        self._looked_at_version = False
 
     def given(self, *names):
         """Return the named options that the user gave."""
@@ -46,11 +49,26 @@ class Task:
         and only if something changes.  Returns the agent's account of it, both sides given their ``shape``.
         """
         change = self.client.plan_change(path, params)
+        self.warn_of_another_version()
         change.before, change.after = shape(change.before), shape(change.after)
         self.record(change.changed, change.before, change.after)
         if change.changed and not self.check_mode:
             self.client.change(path, params)
         return change
+
+    def warn_of_another_version(self):
+        """Name a mismatch of collection and agent, once: an option that an agent does not know it ignores."""
+        words = "" if self._looked_at_version else self.other_version()
+        self._looked_at_version = True
+        if words:
+            self.warn(words)
+
+    def other_version(self):
+        """Return the sentence that names a mismatch of collection and agent, or nothing."""
+        try:
+            return mismatch(_resources.versions(self.client)["agent"])
+        except (BackupError, KeyError, TypeError):
+            return ""
 
     def record(self, changed, before, after):
         """Put ``changed`` and the diff into the result."""
@@ -59,7 +77,7 @@ class Task:
 
     def assume_only(self, missing):
         """Check mode only: warn that what the task builds on is not there yet."""
-        self._warn(
+        self.warn(
             "{0} does not exist yet. In check mode an earlier task is assumed to create it, "
             "so the agent could not check this task in full.".format(missing)
         )
@@ -75,11 +93,14 @@ class Task:
 def run_module(spec, body):
     """Run ``body(task)`` and end the module with its result, or with the one form of failure."""
     module = spec.create_module()
-    result = {"changed": False}
+    task = None
     try:
         task = Task(module)
-        result = task.result
         body(task)
     except BackupError as error:
-        module.fail_json(msg=str(error), **dict(result, **error.facts()))
-    module.exit_json(**result)
+        words = [str(error)]
+        if task and error.versions_matter:
+            words.append(task.other_version())
+        result = task.result if task else {"changed": False}
+        module.fail_json(msg=" ".join(filter(None, words)), **dict(result, **error.facts()))
+    module.exit_json(**task.result)

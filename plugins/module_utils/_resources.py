@@ -12,6 +12,11 @@ from __future__ import annotations
 from ansible_collections.papi.backup.plugins.module_utils._errors import AgentError, UsageError, NO_SUCH_ENTITY
 
 
+def versions(client):
+    """Return the versions of the agent, its API and its format, its host's name and its installation's id."""
+    return client.query("version")
+
+
 def matching(entries, **filters):
     """Return the entries whose fields equal all filters that are given."""
     given = {field: value for field, value in filters.items() if value is not None}
@@ -78,9 +83,9 @@ def configs(client, timezone=None):
     return found
 
 
-def jobs(client):
+def jobs(client, timezone=None):
     """Return the history of jobs as the agent orders it."""
-    return client.query("job/list")
+    return client.query("job/list", timezone=timezone)
 
 
 def job_numbered(client, job_id):

@@ -22,7 +22,7 @@ options:
   state:
     description:
       - V(present) adds the storage or changes it to what is given here. Options that are not given keep their value.
-      - V(absent) removes it. The agent refuses that while a backup configuration uses it.
+      - V(absent) removes it. That is refused while a backup configuration uses it, unless O(remove_configs) is set.
     type: str
     choices: [present, absent]
     default: present
@@ -101,6 +101,12 @@ options:
       - Not done in check mode, because a successful test may pin the server's host key.
     type: bool
     default: false
+  remove_configs:
+    description:
+      - With O(state=absent), remove the backup configurations that use the storage as well, before it.
+      - What was backed up stays on the storage.
+    type: bool
+    default: false
 seealso:
   - module: papi.backup.backup_storage_info
   - module: papi.backup.backup_ssh_id
@@ -133,6 +139,12 @@ EXAMPLES = r"""
   papi.backup.backup_storage:
     storage_name: old
     state: absent
+
+- name: Forget a storage and all backup configurations that use it
+  papi.backup.backup_storage:
+    storage_name: older
+    state: absent
+    remove_configs: true
 """
 
 RETURN = r"""
@@ -227,6 +239,12 @@ storage:
       type: str
       returned: type is s3
       sample: db1/
+removed_configs:
+  description: The names of the backup configurations that were removed with the storage, in check mode would be.
+  returned: when O(state=absent) and O(remove_configs) is set
+  type: list
+  elements: str
+  sample: [system]
 error_code:
   description: The agent's error code.
   returned: failure, when the agent refused
@@ -280,6 +298,7 @@ ARGUMENT_SPEC = AGENT + ArgumentSpec(
         "region": {"type": "str"},
         "prefix": {"type": "str"},
         "test": {"type": "bool", "default": False},
+        "remove_configs": {"type": "bool", "default": False},
     },
     required_if=[("state", "present", ["type"])],
 )
@@ -337,6 +356,24 @@ def make_present(task, current):
     return change.predicted if task.check_mode else _resources.storage_named(task.client, name)
 
 
+def make_absent(task, current):
+    """Remove the storage if it is there, and before it, if told to, the configurations that use it."""
+    name, users = task.params["storage_name"], []
+    if task.params["remove_configs"]:
+        with task.attempting("look for the backup configurations that use the storage '{0}'".format(name)):
+            users = _resources.matching(task.client.query("backup-config/list"), storage_name=name) if current else []
+        task.result["removed_configs"] = [config["backup_name"] for config in users]
+    for config in users:
+        with task.attempting("remove the backup configuration '{0}'".format(config["backup_name"])):
+            task.change("backup-config/del", {"backup_id": config["backup_id"]})
+    # Of a storage that is still in use, the agent's dry run would be a refusal.
+    if current is not None and not (users and task.check_mode):
+        with task.attempting("remove the storage '{0}'".format(name)):
+            task.change("storage/del", {"storage_id": current["storage_id"]})
+    if users:
+        task.record(True, dict(current, configs=task.result["removed_configs"]), {})
+
+
 def test(task, storage):
     """Test the storage; a host key that gets pinned by it is a change."""
     task.client.change("storage/test", {"storage_name": storage["storage_name"]})
@@ -353,9 +390,7 @@ def run(task):
     with task.attempting("look for the storage '{0}'".format(name)):
         current = _resources.storage_named(task.client, name)
     if task.params["state"] == "absent":
-        if current is not None:
-            with task.attempting("remove the storage '{0}'".format(name)):
-                task.change("storage/del", {"storage_id": current["storage_id"]})
+        make_absent(task, current)
         return
     with task.attempting("{0} the storage '{1}'".format("add" if current is None else "change", name)):
         refuse_misplaced_options(task.params)

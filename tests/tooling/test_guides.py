@@ -16,6 +16,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 REPOSITORY = Path(__file__).parents[2]
 GUIDES = sorted((REPOSITORY / "docs/docsite/rst").glob("*.rst"))
+MODULES = sorted((REPOSITORY / "plugins/modules").glob("backup_*.py"))
 PAGES = [*GUIDES, REPOSITORY / "README.md", *sorted(REPOSITORY.glob("roles/*/README.md"))]
 _RST_BLOCK = re.compile(
     r"^(?P<indent> *)\.\. code-block:: (?P<kind>\S+)\n\n(?P<text>(?:(?P=indent) +\S.*\n|\n)+)", re.M
@@ -41,7 +42,16 @@ def _outdented(text: str) -> str:
 
 
 def documents(page: Path) -> list[Any]:
+    if page.suffix == ".py":
+        return [yaml.safe_load(quoted(page, "EXAMPLES"))]
     return [yaml.safe_load(block) for block in blocks(page, "yaml", "yaml+jinja")]
+
+
+def quoted(module: Path, name: str) -> str:
+    """Return the text that a module's file gives that name."""
+    found = re.search(rf'^{name} = r"""(.*?)"""', module.read_text(), re.S | re.M)
+    assert found, f"{module.name} has no {name}"
+    return found[1]
 
 
 def things(data: Any) -> Iterator[tuple[str, Any]]:
@@ -57,8 +67,7 @@ def things(data: Any) -> Iterator[tuple[str, Any]]:
 
 def options_of(module: str) -> dict[str, Any]:
     """Return the documented options of a module as an argument spec, its fragments included."""
-    text = (REPOSITORY / f"plugins/modules/{module}.py").read_text()
-    documented = yaml.safe_load(re.search(r'DOCUMENTATION = r"""(.*?)"""', text, re.S)[1])  # type: ignore[index]
+    documented = yaml.safe_load(quoted(REPOSITORY / f"plugins/modules/{module}.py", "DOCUMENTATION"))
     options = dict(documented["options"])
     for fragment in documented["extends_documentation_fragment"]:
         name = fragment.split(".")[2]
@@ -109,7 +118,7 @@ def role_spec(role: str) -> dict[str, Any]:
     return spec_of(yaml.safe_load(path.read_text())["argument_specs"]["main"]["options"])
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+@pytest.mark.parametrize("page", [*PAGES, *MODULES], ids=lambda page: str(page.relative_to(REPOSITORY)))
 def test_options_of_modules_and_variables_of_roles_are_as_documented(page: Path) -> None:
     found = []
     for document in documents(page):
@@ -184,8 +193,7 @@ def test_every_guide_is_listed_and_has_blocks_that_are_looked_at() -> None:
 
 def test_every_module_is_in_the_action_group() -> None:
     runtime = yaml.safe_load((REPOSITORY / "meta/runtime.yml").read_text())
-    modules = sorted(path.stem for path in (REPOSITORY / "plugins/modules").glob("backup_*.py"))
-    assert sorted(runtime["action_groups"]["all"]) == modules
+    assert sorted(runtime["action_groups"]["all"]) == [path.stem for path in MODULES]
 
 
 def test_the_policy_of_the_guide_names_the_calls_that_the_agent_makes() -> None:

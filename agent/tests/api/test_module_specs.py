@@ -47,7 +47,7 @@ AGREEMENTS = (
     Agreement(
         "backup_storage",
         ("add_storage_ssh", "edit_storage_ssh", "add_storage_s3", "edit_storage_s3"),
-        ("state", "type", "ssh_id", "test"),
+        ("state", "type", "ssh_id", "test", "remove_configs"),
         ("storage_id", "ssh_id_id", "dry_run"),
     ),
     Agreement(

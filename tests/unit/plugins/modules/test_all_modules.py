@@ -43,3 +43,8 @@ def test_every_module_has_the_connection_options_and_hides_its_secrets(name):
 @pytest.mark.parametrize("name", MODULES)
 def test_every_example_uses_the_full_names(name):
     assert "papi.backup.{0}:".format(name) in load(name).EXAMPLES
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_module_has_an_integration_target(name):
+    assert os.path.isfile(os.path.join(ROOT, "tests", "integration", "targets", name, "tasks", "main.yml"))

@@ -210,6 +210,48 @@ def test_a_storage_in_use_is_not_removed_even_in_check_mode(agent):
     assert agent.changes() == []
 
 
+USERS = [
+    {"backup_id": 5, "backup_name": "system", "storage_name": "vault"},
+    {"backup_id": 6, "backup_name": "other", "storage_name": "elsewhere"},
+    {"backup_id": 7, "backup_name": "dumps", "storage_name": "vault"},
+]
+
+
+def test_if_told_so_the_configurations_that_use_it_are_removed_before_it(agent):
+    agent.answer("storage/list", [SSH])
+    agent.answer("backup-config/list", USERS)
+    agent.plan("backup-config/del", True, USERS[0], None)
+    agent.plan("storage/del", True, SSH, None)
+    result = run(backup_storage, agent, storage_name="vault", state="absent", remove_configs=True)
+    assert agent.changes() == [
+        ("backup-config/del", {"backup_id": 5}),
+        ("backup-config/del", {"backup_id": 7}),
+        ("storage/del", {"storage_id": 1}),
+    ]
+    assert result["removed_configs"] == ["system", "dumps"]
+    assert result["diff"] == {"before": dict(SSH, configs=["system", "dumps"]), "after": {}}
+
+
+def test_check_mode_predicts_the_same_and_removes_nothing(agent):
+    agent.answer("storage/list", [SSH])
+    agent.answer("backup-config/list", USERS)
+    agent.plan("backup-config/del", True, USERS[0], None)
+    agent.refuse("storage/del", 3005, "It is used by the backup configuration 'system'.", dry_run=True)
+    result = run(backup_storage, agent, check_mode=True, storage_name="vault", state="absent", remove_configs=True)
+    assert agent.changes() == []
+    assert (result["changed"], result["removed_configs"]) == (True, ["system", "dumps"])
+    assert result["diff"] == {"before": dict(SSH, configs=["system", "dumps"]), "after": {}}
+
+
+def test_a_storage_that_nobody_uses_or_that_is_not_there_takes_nothing_along(agent):
+    assert run(backup_storage, agent, storage_name="vault", state="absent", remove_configs=True)["changed"] is False
+    agent.answer("storage/list", [SSH])
+    agent.plan("storage/del", True, SSH, None)
+    result = run(backup_storage, agent, storage_name="vault", state="absent", remove_configs=True)
+    assert agent.changes() == [("storage/del", {"storage_id": 1})]
+    assert (result["removed_configs"], result["diff"]) == ([], {"before": SSH, "after": {}})
+
+
 def test_a_failed_test_of_the_storage_fails_the_task_and_still_returns_it(agent):
     agent.answer("storage/list", [SSH])
     agent.plan("storage/ssh/edit", False, SSH, SSH)
