@@ -128,6 +128,32 @@ def test_a_failure_without_statvfs_names_the_possible_cause() -> None:
         put(storage_on(server))
 
 
+def test_a_directory_that_may_not_be_made_is_an_error_and_leaves_nothing() -> None:
+    server = MemorySftp(
+        troubles=[Trouble(number, "mkdir", status=PERMISSION_DENIED) for number in range(2, 99)]
+    )
+    with pytest.raises(InvalidStorageError, match="making the directory"):
+        put(storage_on(server))
+    assert server.files == {}
+
+
+def test_one_trip_closes_a_file_and_another_publishes_it() -> None:
+    server = MemorySftp()
+    storage = storage_on(server)
+    put(storage)
+    begun = server.requests.index("write")
+    last_write = len(server.requests) - server.requests[::-1].index("write")
+    assert server.requests[last_write:] == [
+        *("extended", "close", "lstat"),
+        *("mkdir", "mkdir", "mkdir", "rename", "lstat"),
+    ]
+    assert "fstat" not in server.requests[:begun], "a new file is not asked for its size"
+    writer = storage.create(NAME + "2")
+    writer.write(BODY)
+    writer.commit()
+    assert server.requests[-5:] == ["extended", "close", "lstat", "rename", "lstat"], "directories are known"
+
+
 @pytest.mark.parametrize(
     ("trouble", "error"),
     [
@@ -135,7 +161,6 @@ def test_a_failure_without_statvfs_names_the_possible_cause() -> None:
         (Trouble(1, "rename", status=PERMISSION_DENIED), InvalidStorageError),
         (Trouble(1, "rename", status=FAILURE), InvalidStorageError),
         (Trouble(1, "open", status=PERMISSION_DENIED), InvalidStorageError),
-        (Trouble(2, "mkdir", status=PERMISSION_DENIED), InvalidStorageError),
         (Trouble(1, "close", status=FAILURE), TransferError),
         (Trouble(2, "extended", status=FAILURE), TransferError),
         (Trouble(1, "write", status=PERMISSION_DENIED), InvalidStorageError),

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From a storage entry to a connected storage.
 
-paramiko and boto3 take a third of a second each to import, so they are imported by the process
-that connects, when it connects.
+paramiko and boto3 take a third of a second each to import, so they are imported by processes that
+connect, and only the one that is needed.
 """
 
 from __future__ import annotations
@@ -35,8 +35,10 @@ class _Opener:
 def opener_for(access: StorageAccess, limits: Limits = UNLIMITED) -> StorageOpener:
     """Return what opens connections to ``access``; all of them together keep to ``limits``.
 
+    What speaks to the storage is imported at once: processes that are forked later share it.
     Calling it raises :class:`StorageCredentialsError` (4000) or :class:`InvalidStorageError` (4001).
     """
+    _transport(access, RetryPolicy())
     return _Opener(access, Buckets.of(limits) if limits.may_slow_transfers else None)
 
 

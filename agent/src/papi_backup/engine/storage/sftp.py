@@ -9,7 +9,8 @@ account's home, as some hosting providers want it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from papi_backup.engine.storage.backoff import RetryPolicy
@@ -18,6 +19,7 @@ from papi_backup.engine.storage.names import TEMPORARY, checked_name, checked_pr
 from papi_backup.engine.storage.protocol import ObjectInfo, ObjectMissingError, holds_object
 from papi_backup.engine.storage.sftp_directories import remove_empty, require_base
 from papi_backup.engine.storage.sftp_link import Connector, SftpLink
+from papi_backup.engine.storage.sftp_listing import DirectoryReader, Entries, read_directory
 from papi_backup.engine.storage.sftp_reader import read_range
 from papi_backup.engine.storage.sftp_session import SftpSession
 from papi_backup.engine.storage.sftp_wire import Attributes, Reader, SftpStatusError, Status
@@ -73,12 +75,19 @@ class SftpStorage:
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """See ``protocol.Storage.list``."""
-        pending = [checked_prefix(prefix)]
-        while pending:
-            directory = pending.pop()
-            for name, attributes in self._entries(directory):
+        doing = f"listing {prefix or self._link.base} on {self._link.server}"
+        session = self._link.run(lambda session: session, doing)
+        reader = DirectoryReader(session)
+        reader.want(checked_prefix(prefix), self._link.path(prefix.rstrip("/")))
+        results = reader.results()
+        while (result := self._link.run(lambda _session: next(results, None), doing)) is not None:
+            directory, entries = result
+            if isinstance(entries, SftpStatusError):
+                self._link.run(functools.partial(self._require_missing, entries, doing), doing)
+                continue
+            for name, attributes in self._named(directory, entries):
                 if attributes.is_directory:
-                    pending.append(f"{name}/")
+                    reader.want(f"{name}/", self._link.path(name))
                 elif attributes.is_regular:
                     yield self._info(name, attributes)
 
@@ -112,6 +121,7 @@ class SftpStorage:
             checked_name(name)
 
         def delete_all(session: SftpSession) -> None:
+            self._link.made.clear()
             self._remove(session, names)
             remove_empty(self._link, session, names)
 
@@ -121,31 +131,39 @@ class SftpStorage:
         """See ``protocol.Storage.close``."""
         self._link.drop()
 
-    def _entries(self, prefix: str) -> Sequence[tuple[str, Attributes]]:
+    def _entries(self, prefix: str) -> Iterable[tuple[str, Attributes]]:
         """Return (name, attributes) of everything directly below ``prefix``; nothing if it is missing."""
         doing = f"listing {prefix or self._link.base} on {self._link.server}"
 
-        def read(session: SftpSession) -> Sequence[tuple[str, Attributes]]:
+        def read(session: SftpSession) -> Entries:
             try:
-                found = session.read_directory(self._link.path(prefix.rstrip("/")))
+                return read_directory(session, self._link.path(prefix.rstrip("/")))
             except SftpStatusError as error:
-                if error.code != Status.NO_SUCH_FILE:
-                    raise self._link.refusal(error, doing) from error
-                require_base(self._link, session)
+                self._require_missing(error, doing, session)
                 return ()
-            return [
-                (f"{prefix}{name}", self._with_mode(session, f"{prefix}{name}", attributes))
-                for name, attributes in found
-                if prefix or name != TEMPORARY
-            ]
 
-        return self._link.run(read, doing)
+        return self._named(prefix, self._link.run(read, doing))
 
-    def _with_mode(self, session: SftpSession, name: str, attributes: Attributes) -> Attributes:
-        """Ask for the attributes of an entry where the server's listing does not tell its kind."""
-        if attributes.mode is not None:
-            return attributes
-        return session.stat(self._link.path(name))
+    def _require_missing(self, refusal: SftpStatusError, doing: str, session: SftpSession) -> None:
+        """Raise what a refusal to list means, unless it is that there is no such directory (yet)."""
+        if refusal.code != Status.NO_SUCH_FILE:
+            raise self._link.refusal(refusal, doing) from refusal
+        require_base(self._link, session)
+
+    def _named(self, directory: str, entries: Entries) -> Iterator[tuple[str, Attributes]]:
+        """Yield whole names; attributes are asked for where the server's listing does not tell a kind."""
+        for name, attributes in entries:
+            if not directory and name == TEMPORARY:
+                continue
+            whole = f"{directory}{name}"
+            if attributes.mode is None:
+                path = self._link.path(whole)
+                yield (
+                    whole,
+                    self._link.run(functools.partial(SftpSession.stat, path=path), f"listing {whole}"),
+                )
+            else:
+                yield whole, attributes
 
     def _lookup(self, name: str, operation: Callable[[SftpSession], T]) -> T:
         """Return ``operation(session)``; raises ``ObjectMissingError`` when there is no such object."""
