@@ -28,7 +28,8 @@ class Proxy:
     ``cut_after`` lists byte counts: the first connection is reset once its client has sent that
     many bytes, the second after the second count, and so on; connections beyond the list live.
     ``delay`` is the latency added each way, in seconds.  Once clients have sent ``mute_after`` bytes in
-    all, nothing passes any more, either way (see :meth:`stall`); ``sent`` counts what has passed.
+    all, nothing passes any more, either way (see :meth:`stall`); ``sent`` counts what clients have sent,
+    ``received`` what servers have.
     Each time they have sent as many as the next of ``cut_all_after``, every connection is reset.
     All connections together get no more than ``line`` lets pass.
     """
@@ -49,6 +50,7 @@ class Proxy:
         self.connections = 0
         self.cuts = 0
         self.sent = 0
+        self.received = 0
         self._mute_after = mute_after
         self._cut_all_after = sorted(cut_all_after)
         self._line = line
@@ -137,9 +139,8 @@ class Proxy:
         with contextlib.suppress(OSError):
             while data := source.recv(_CHUNK if limit is None else min(_CHUNK, max(1, limit - passed))):
                 self._flowing.wait()
-                if from_client:
-                    self._count(data)
-                    self._flowing.wait()
+                self._count(data, from_client)
+                self._flowing.wait()
                 if self._line is not None:
                     time.sleep(max(0.0, self._line.wait_for(len(data), up=from_client)))
                 if self.delay:
@@ -157,9 +158,12 @@ class Proxy:
         with contextlib.suppress(OSError):
             target.shutdown(socket.SHUT_WR)
 
-    def _count(self, data: bytes) -> None:
-        """Count what a client sent; cut, or fall silent, before the bytes with which it is enough."""
+    def _count(self, data: bytes, from_client: bool) -> None:
+        """Count what was sent; cut, or fall silent, before the client's bytes with which it is enough."""
         with self._lock:
+            if not from_client:
+                self.received += len(data)
+                return
             self.sent += len(data)
             enough = self._mute_after is not None and self.sent > self._mute_after
             cut = bool(self._cut_all_after) and self.sent >= self._cut_all_after[0]
@@ -199,7 +203,7 @@ def _reset(one: socket.socket) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a proxy until TERM."""
+    """Run a proxy until TERM; then tell what it has carried."""
     parser = argparse.ArgumentParser(prog="realparts.proxy", description=__doc__)
     parser.add_argument("target_port", type=int)
     parser.add_argument("--port-file", type=Path, required=True)
@@ -218,7 +222,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cut_all_after=options.cut_all_after,
         line=Line(options.rate, stalls) if options.rate else None,
     )
-    return serve(proxy, options.port_file)
+    status = serve(proxy, options.port_file)
+    sys.stdout.write(f"{proxy.sent} bytes up, {proxy.received} down, {proxy.cuts} cuts\n")
+    return status
 
 
 if __name__ == "__main__":

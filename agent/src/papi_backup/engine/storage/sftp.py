@@ -13,6 +13,7 @@ import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
+from papi_backup.engine.storage.ahead import Later, Pending
 from papi_backup.engine.storage.backoff import RetryPolicy
 from papi_backup.engine.storage.connecting import Entering, untold
 from papi_backup.engine.storage.names import TEMPORARY, checked_name, checked_prefix
@@ -20,12 +21,18 @@ from papi_backup.engine.storage.protocol import ObjectInfo, ObjectMissingError, 
 from papi_backup.engine.storage.sftp_directories import remove_empty, require_base
 from papi_backup.engine.storage.sftp_link import Connector, SftpLink
 from papi_backup.engine.storage.sftp_listing import DirectoryReader, Entries, read_directory
-from papi_backup.engine.storage.sftp_reader import read_range
+from papi_backup.engine.storage.sftp_reader import ReadAhead, read_range
 from papi_backup.engine.storage.sftp_session import SftpSession
-from papi_backup.engine.storage.sftp_wire import Attributes, Reader, SftpStatusError, Status
+from papi_backup.engine.storage.sftp_wire import (
+    Attributes,
+    ConnectionLostError,
+    Reader,
+    SftpStatusError,
+    Status,
+)
 from papi_backup.engine.storage.sftp_writer import SftpWriter
 from papi_backup.engine.storage.ssh_connect import SshTimeouts, connect
-from papi_backup.model.errors import TransferError
+from papi_backup.model.errors import PapiError, TransferError
 from papi_backup.model.storage import StorageAccess
 
 T = TypeVar("T")
@@ -49,6 +56,7 @@ class SftpStorage:
         self._link = SftpLink(access, timeouts, connector)
         self._retry = retry
         self._entering: Entering = untold
+        self._reads: ReadAhead | None = None
 
     @property
     def host_key(self) -> str:
@@ -101,6 +109,19 @@ class SftpStorage:
         """See ``protocol.Storage.get``."""
         path = self._link.path(checked_name(name))
         return self._lookup(name, lambda session: read_range(session, path, offset, length))
+
+    def begin_get(self, name: str, offset: int, length: int) -> Pending:
+        """See ``ahead.ReadsAhead``."""
+        if length <= 0:
+            return Later(lambda: self.get(name, offset, length))
+        try:
+            session = self._link.session()
+            if self._reads is None or self._reads.session is not session:
+                self._reads = ReadAhead(session)
+            begun = self._reads.begin(self._link.path(checked_name(name)), offset, offset + length)
+        except (ConnectionLostError, PapiError):
+            return Later(lambda: self.get(name, offset, length))  # which tells what is wrong
+        return Later(lambda: self._lookup(name, lambda _session: begun.result()))
 
     def stat(self, name: str) -> ObjectInfo:
         """See ``protocol.Storage.stat``."""

@@ -15,6 +15,7 @@ from typing import Protocol
 from papi_backup.engine.storage.sftp_wire import (
     NO_ATTRIBUTES,
     OPEN_CREATE,
+    OPEN_READ,
     PRIVATE_DIRECTORY,
     PRIVATE_FILE,
     Attributes,
@@ -96,9 +97,15 @@ class SftpSession:
         self._waiting[request] = on_status
         self._send(b"".join((write_header(request, handle, offset, len(data)), data)))
 
+    def send_open(self, path: bytes, on_handle: Handler) -> None:
+        """Send an OPEN to read and return at once; ``on_handle`` gets HANDLE or STATUS later."""
+        body = string(path) + uint32(OPEN_READ) + NO_ATTRIBUTES
+        self._start(Packet.OPEN, body, self._only(on_handle, Packet.HANDLE))
+
     def send_read(self, handle: bytes, offset: int, size: int, on_data: Handler) -> None:
         """Send a READ and return at once; ``on_data`` gets DATA or STATUS during a later call."""
-        self._start(Packet.READ, string(handle) + uint64(offset) + uint32(size), on_data)
+        body = string(handle) + uint64(offset) + uint32(size)
+        self._start(Packet.READ, body, on_data)
 
     def send_remove(self, path: bytes, on_status: Handler) -> None:
         """Send a REMOVE and return at once."""
@@ -126,7 +133,7 @@ class SftpSession:
 
     def wait_for_answer(self) -> None:
         """Wait until at least one more answer has been handed out; there must be one to come."""
-        if not self._waiting:
+        if not (self._waiting or self._failure):
             raise RuntimeError("every request has been answered")
         handed_out = self._handed_out
         while self._handed_out == handed_out:
