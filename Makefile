@@ -4,7 +4,7 @@
 # Each target needs nothing done before it: scripts/setup, which each begins with, provides the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean test matrix quick lint docs bench bench-api bench-scale build wheelhouse molecule eda fresh setup clean
+.PHONY: help demo demo-clean test matrix quick lint docs bench bench-api bench-latency bench-scale build wheelhouse molecule eda fresh setup clean
 
 help: ## tell what there is (this list)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ bench-api: ## latency of the API's listings under 50 clients, beside a bare hand
 
 bench-scale: ## memory with 1,000,000 files, a long chain, a catalog of 2,000 hosts, the daemon at rest
 	@scripts/bench-scale
+
+bench-latency: ## a backup and a restore over a long line that stalls and is cut, beside restic (ARGS=--help)
+	@scripts/bench-latency $(ARGS)
 
 build: ## the collection's tarball and the agent's wheel, into build/
 	@scripts/build

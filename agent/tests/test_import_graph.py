@@ -24,7 +24,7 @@ ROOMS = (
     ("scheduler",),
     ("jobs",),
     ("engine",),
-    ("config", "toml_table"),
+    ("config", "limit_settings", "toml_table"),
     ("state",),
     ("model",),
 )

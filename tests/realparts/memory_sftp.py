@@ -8,6 +8,7 @@ each single request, fill the disk, or lie about sizes, which a real one does on
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 import stat
 import struct
@@ -92,6 +93,7 @@ class MemoryChannel:
         self._inbox = bytearray()
         self._outbox = bytearray()
         self._handles: dict[bytes, tuple[str, list[str]]] = {}
+        self._numbers = itertools.count()
         self._written: set[str] = set()
         self.broken = False
 
@@ -165,7 +167,7 @@ class MemoryChannel:
         return self._handle(path, [])
 
     def _handle(self, path: str, entries: list[str]) -> tuple[int, bytes]:
-        handle = struct.pack(">I", len(self._handles))
+        handle = struct.pack(">I", next(self._numbers))
         self._handles[handle] = (path, entries)
         return 102, _string(handle)
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A TCP proxy on loopback that cuts, stalls or delays what passes: a bad network for the tests."""
+"""A TCP proxy on loopback that cuts, stalls, slows or delays what passes: a bad network for the tests."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from realparts.command import serve
+from realparts.line import Line, Stalls
 
 _CHUNK = 1 << 16
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -27,7 +28,10 @@ class Proxy:
     ``cut_after`` lists byte counts: the first connection is reset once its client has sent that
     many bytes, the second after the second count, and so on; connections beyond the list live.
     ``delay`` is the latency added each way, in seconds.  Once clients have sent ``mute_after`` bytes in
-    all, nothing passes any more, either way (see :meth:`stall`); ``sent`` counts what has passed.
+    all, nothing passes any more, either way (see :meth:`stall`); ``sent`` counts what clients have sent,
+    ``received`` what servers have.
+    Each time they have sent as many as the next of ``cut_all_after``, every connection is reset.
+    All connections together get no more than ``line`` lets pass.
     """
 
     def __init__(
@@ -39,12 +43,17 @@ class Proxy:
         port: int = 0,
         *,
         mute_after: int | None = None,
+        cut_all_after: Sequence[int] = (),
+        line: Line | None = None,
     ) -> None:
         self.delay = delay
         self.connections = 0
         self.cuts = 0
         self.sent = 0
+        self.received = 0
         self._mute_after = mute_after
+        self._cut_all_after = sorted(cut_all_after)
+        self._line = line
         self.target_port = target_port
         self._target = (target_host, target_port)
         self._cut_after = list(cut_after)
@@ -123,18 +132,19 @@ class Proxy:
         self, source: socket.socket, target: socket.socket, limit: int | None, from_client: bool
     ) -> None:
         """Carry bytes one way until an end closes or ``limit`` bytes have passed."""
-        line: queue.Queue[tuple[float, bytes]] = queue.Queue(maxsize=1024)
+        late: queue.Queue[tuple[float, bytes]] = queue.Queue(maxsize=1024)
         if self.delay:
-            threading.Thread(target=self._deliver_late, args=(line, target), daemon=True).start()
+            threading.Thread(target=self._deliver_late, args=(late, target), daemon=True).start()
         passed = 0
         with contextlib.suppress(OSError):
             while data := source.recv(_CHUNK if limit is None else min(_CHUNK, max(1, limit - passed))):
                 self._flowing.wait()
-                if from_client:
-                    self._count(data)
-                    self._flowing.wait()
+                self._count(data, from_client)
+                self._flowing.wait()
+                if self._line is not None:
+                    time.sleep(max(0.0, self._line.wait_for(len(data), up=from_client)))
                 if self.delay:
-                    line.put((time.monotonic() + self.delay, data))
+                    late.put((time.monotonic() + self.delay, data))
                 else:
                     target.sendall(data)
                 passed += len(data)
@@ -143,24 +153,33 @@ class Proxy:
                     self._cut_pair(source, target)
                     return
         if self.delay:
-            line.put((time.monotonic() + self.delay, b""))
+            late.put((time.monotonic() + self.delay, b""))
             return
         with contextlib.suppress(OSError):
             target.shutdown(socket.SHUT_WR)
 
-    def _count(self, data: bytes) -> None:
-        """Count what a client sent; fall silent before the bytes with which it is enough."""
+    def _count(self, data: bytes, from_client: bool) -> None:
+        """Count what was sent; cut, or fall silent, before the client's bytes with which it is enough."""
         with self._lock:
+            if not from_client:
+                self.received += len(data)
+                return
             self.sent += len(data)
             enough = self._mute_after is not None and self.sent > self._mute_after
+            cut = bool(self._cut_all_after) and self.sent >= self._cut_all_after[0]
+            if cut:
+                del self._cut_all_after[0]
+                self.cuts += 1
+        if cut:
+            self.cut()
         if enough:
             self.stall()
 
     @staticmethod
-    def _deliver_late(line: queue.Queue[tuple[float, bytes]], target: socket.socket) -> None:
+    def _deliver_late(late: queue.Queue[tuple[float, bytes]], target: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while True:
-                due, data = line.get()
+                due, data = late.get()
                 time.sleep(max(0.0, due - time.monotonic()))
                 if not data:
                     target.shutdown(socket.SHUT_WR)
@@ -184,14 +203,28 @@ def _reset(one: socket.socket) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a proxy until TERM."""
+    """Run a proxy until TERM; then tell what it has carried."""
     parser = argparse.ArgumentParser(prog="realparts.proxy", description=__doc__)
     parser.add_argument("target_port", type=int)
     parser.add_argument("--port-file", type=Path, required=True)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--delay", type=float, default=0.0, help="seconds each way")
+    parser.add_argument("--rate", type=float, help="bytes a second each way; left out: as fast as it goes")
+    parser.add_argument("--stall-every", type=float, default=0.0, help="seconds between stalls")
+    parser.add_argument("--stall-length", type=float, default=2.0, help="seconds of a stall")
+    parser.add_argument("--cut-all-after", type=int, nargs="*", default=(), help="bytes clients have sent")
     options = parser.parse_args(arguments)
-    return serve(Proxy(options.target_port, delay=options.delay, port=options.port), options.port_file)
+    stalls = Stalls(options.stall_every, options.stall_length)
+    proxy = Proxy(
+        options.target_port,
+        delay=options.delay,
+        port=options.port,
+        cut_all_after=options.cut_all_after,
+        line=Line(options.rate, stalls) if options.rate else None,
+    )
+    status = serve(proxy, options.port_file)
+    sys.stdout.write(f"{proxy.sent} bytes up, {proxy.received} down, {proxy.cuts} cuts\n")
+    return status
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ from papi_backup.engine.storage.faults import FaultyStorage
 from papi_backup.engine.storage.opener import hasty, patient
 from papi_backup.engine.storage.protocol import Storage
 from papi_backup.engine.storage.retrying import RetryingStorage
+from papi_backup.engine.storage.throttled import Buckets, ThrottledStorage
+from papi_backup.model.limits import Limits
 from papi_backup.model.storage import S3Storage, SshStorage, StorageAccess
 from realparts.pytest_fixtures import BUCKET
 
@@ -89,7 +91,9 @@ def on_s3(access: StorageAccess) -> Place:
     return Place(lambda: patient(access, QUICK), uploads, list, pages_matter=True)
 
 
-KINDS = ("directory", "retrying", "faulty", "sftp", "sftp_bare", "s3")
+KINDS = ("directory", "retrying", "faulty", "throttled", "sftp", "sftp_bare", "s3")
+HARDLY_LIMITED = Limits(upload=64 << 20, download=64 << 20)
+"""Bytes a second: less than a memory copy, more than any test waits for."""
 
 
 @pytest.fixture(params=KINDS)
@@ -107,6 +111,9 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
         made = on_disk(base, lambda: RetryingStorage(DirectoryStorage(base), QUICK))
     elif kind == "faulty":
         made = on_disk(base, lambda: FaultyStorage(DirectoryStorage(base)))
+    elif kind == "throttled":
+        buckets = Buckets.of(HARDLY_LIMITED)
+        made = on_disk(base, lambda: ThrottledStorage(DirectoryStorage(base), buckets))
     else:
         made = on_disk(base, lambda: DirectoryStorage(base))
     yield made

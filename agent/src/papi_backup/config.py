@@ -18,14 +18,15 @@ from pathlib import Path
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
+from papi_backup.limit_settings import IO_CLASSES, read_limits
 from papi_backup.model.errors import InvalidParameterError
+from papi_backup.model.limits import UNLIMITED, Limits
 from papi_backup.model.names import MAXIMUM_ESCAPED, escape
 from papi_backup.model.schedule import BackupConfig, SourceSet
 from papi_backup.toml_table import Table
 
 DEFAULT_FILE = Path("/etc/papi-backup/agent.toml")
 DEFAULT_SOURCES = "default"
-IO_CLASSES = ("idle", "best-effort", "none")
 LOCALTIME = Path("/etc/localtime")
 SELF_MADE = "self-made"
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 (only compared with)
@@ -89,6 +90,7 @@ class Settings:
     drain_timeout: int = 30
     scrypt_cost: int = 1 << 16
     restore_socket: Path | None = None
+    limits: Limits = UNLIMITED
     file: Path = DEFAULT_FILE
 
     @property
@@ -149,12 +151,13 @@ def load_settings(
     environment = os.environ if environment is None else environment
     root = _read(path)
     jobs, crypto = root.table("jobs"), root.table("crypto")
+    timezone = _timezone(root, environment, localtime)
     settings = Settings(
         state_dir=root.absolute_path("state_dir"),
         host_name=_host_name(root, fqdn),
         api=_api(root.table("api")),
         sources=_sources(root.table("sources")),
-        timezone=_timezone(root, environment, localtime),
+        timezone=timezone,
         max_parallel_jobs=jobs.integer("parallel", 1, 1, 64),
         helpers=jobs.integer("helpers", 2, 1, 64),
         nice=jobs.integer("nice", 10, 0, 19),
@@ -164,6 +167,7 @@ def load_settings(
         drain_timeout=jobs.integer("drain_timeout", 30, 0, 86_400),
         scrypt_cost=_scrypt_cost(crypto),
         restore_socket=jobs.optional_path("restore_socket"),
+        limits=read_limits(root.table("limits"), timezone),
         file=path,
     )
     for table in (jobs, crypto, root):

@@ -37,6 +37,22 @@ class Table:
             raise self.error(key, f"expected a table [{self._prefix}{key}]")
         return Table(value or {}, self._file, f"{self._prefix}{key}.")
 
+    def tables(self, key: str) -> list[Table]:
+        """Return the tables of a list ``[[key]]``; an absent one is empty.  The first is number 1."""
+        values = self._get(key)
+        if values is None:
+            return []
+        if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
+            raise self.error(key, f"expected tables [[{self._prefix}{key}]]")
+        return [
+            Table(value, self._file, f"{self._prefix}{key}.{number}.")
+            for number, value in enumerate(values, start=1)
+        ]
+
+    def has(self, key: str) -> bool:
+        """Whether there is such a key."""
+        return key in self._values
+
     def text(self, key: str, default: str) -> str:
         """Return a string."""
         value = self._get(key)

@@ -119,6 +119,7 @@ def test_an_empty_or_short_listing_of_the_chain_makes_a_full_and_a_failing_one_a
     assert result.backup_type == "full"
     assert "volumes of the chain are damaged" in result.description
     before = host.object_names()
+    (host.tree / "new").write_bytes(b"without it nothing is written, and nothing listed after it")
     for number in (1, 2, 3):
         failing = broken(host, Fault("list", number, ERROR, keep=keep))
         with pytest.raises(TransferError, match="the connection broke"):

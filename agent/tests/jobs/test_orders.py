@@ -25,6 +25,7 @@ from papi_backup.jobs.orders import (
 from papi_backup.jobs.questions import Asked, PlanRestore, dump_question, load_question
 from papi_backup.jobs.redaction import RedactingFormatter, Redactor
 from papi_backup.model.job import BackupOrder, JobResult, Progress, RestoreOptions, RestoreOrder
+from papi_backup.model.limits import Limits, Window
 from papi_backup.model.schedule import SourceSet
 from papi_backup.model.secret import Secret
 from papi_backup.model.storage import S3Storage, SshId, SshStorage, StorageAccess
@@ -41,6 +42,10 @@ ACCESS = st.builds(
 )
 TEXTS = st.lists(TEXT, max_size=3).map(tuple)
 TYPES = st.sampled_from(("full", "inc"))
+MAYBE = st.none() | NUMBERS
+DAYS = st.lists(NUMBERS).map(tuple)
+WINDOWS = st.builds(Window, DAYS, NUMBERS, NUMBERS, MAYBE, MAYBE, MAYBE, st.none() | TEXT)
+LIMITS = st.builds(Limits, NUMBERS, NUMBERS, TEXT, st.lists(WINDOWS, max_size=2).map(tuple))
 BACKUPS = st.builds(
     BackupOrder,
     host_name=TEXT,
@@ -54,6 +59,7 @@ BACKUPS = st.builds(
     cache_dir=TEXT,
     known_chain_keys=st.lists(st.tuples(TEXT, SECRETS), max_size=3).map(tuple),
     high_water=TEXT,
+    limits=LIMITS,
 )
 OPTIONS = st.builds(
     RestoreOptions,

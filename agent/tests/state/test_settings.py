@@ -14,6 +14,7 @@ import pytest
 
 from papi_backup.config import ApiSettings, Settings, fully_qualified_name, load_settings
 from papi_backup.model.errors import InvalidParameterError
+from papi_backup.model.limits import EVERY_DAY, Limits, Window
 from papi_backup.model.schedule import BackupConfig, SourceSet
 
 MINIMAL = """
@@ -47,6 +48,21 @@ drain_timeout = 5
 restore_socket = "/run/papi-backup-restore.sock"
 [crypto]
 scrypt_cost = 1024
+[limits]
+upload = 4096
+download = 0
+[[limits.windows]]
+days = ["mon", "fri"]
+from = "08:00"
+to = "18:30"
+upload = 512
+nice = 19
+ionice = "idle"
+[[limits.windows]]
+from = "22:00"
+to = "06:00"
+upload = 0
+download = 8
 [sources.default]
 paths = ["/etc/"]
 [sources."data base"]
@@ -112,6 +128,14 @@ def test_every_key_arrives(load: Callable[..., Settings], tmp_path: Path) -> Non
         drain_timeout=5,
         scrypt_cost=1024,
         restore_socket=Path("/run/papi-backup-restore.sock"),
+        limits=Limits(
+            upload=4096 * 1024,
+            zone="Europe/Rome",
+            windows=(
+                Window((0, 4), 8 * 60, 18 * 60 + 30, upload=512 * 1024, nice=19, ionice="idle"),
+                Window(EVERY_DAY, 22 * 60, 6 * 60, upload=0, download=8 * 1024),
+            ),
+        ),
         file=tmp_path / "agent.toml",
     )
     assert (settings.api.listen_host, settings.api.listen_port, settings.api.uses_tls) == ("::", 8480, True)
@@ -200,6 +224,30 @@ def test_a_mistake_at_the_top_names_its_key_and_the_file(
         ("jobs.nice", "[jobs]\nnice = 20", "from 0 to 19"),
         ("jobs.ionice", '[jobs]\nionice = "realtime"', "idle, best-effort, none"),
         ("jobs.paralel", "[jobs]\nparalel = 2", "unknown key"),
+        ("limits.upload", "[limits]\nupload = 7", "0, for no limit, or at least 8"),
+        ("limits.upload", '[limits]\nupload = "4 MiB"', "whole number"),
+        ("limits.download", "[limits]\ndownload = -1", "whole number"),
+        ("limits.uplaod", "[limits]\nuplaod = 8", "unknown key"),
+        ("limits.windows", "[limits.windows]\nupload = 8", r"tables \[\[limits.windows\]\]"),
+        ("limits.windows.1.from", '[[limits.windows]]\nto = "08:00"', "a time of day"),
+        ("limits.windows.1.to", '[[limits.windows]]\nfrom = "08:00"\nto = "24:00"', "a time of day"),
+        ("limits.windows.1.to", "[[limits.windows]]\nfrom = '08:00'\nto = 18", "expected a string"),
+        (
+            "limits.windows.1.days",
+            '[[limits.windows]]\nfrom = "08:00"\nto = "09:00"\ndays = ["Mon"]',
+            "none of mon, tue",
+        ),
+        (
+            "limits.windows.2.nice",
+            '[[limits.windows]]\nfrom = "08:00"\nto = "09:00"\n'
+            '[[limits.windows]]\nfrom = "08:00"\nto = "09:00"\nnice = 20',
+            "from 0 to 19",
+        ),
+        (
+            "limits.windows.1.speed",
+            '[[limits.windows]]\nfrom = "08:00"\nto = "09:00"\nspeed = 1',
+            "unknown key",
+        ),
         ("crypto.scrypt_cost", "[crypto]\nscrypt_cost = 512", "from 1024 to 262144"),
         ("crypto.scrypt_cost", "[crypto]\nscrypt_cost = 524288", "from 1024 to 262144"),
         ("crypto.scrypt_cost", "[crypto]\nscrypt_cost = 65537", "not a power of two"),

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from realparts.line import Line, Stalls
 from realparts.process import accepts_connections, descendants, is_running
 from realparts.proxy import Proxy
 from realparts.pytest_fixtures import SshServer
@@ -76,3 +77,28 @@ def test_a_proxy_passes_bytes_and_cuts_where_it_is_told(sshd_server: SshServer) 
                 while client.recv(4096):
                     pass
         assert proxy.cuts == 1
+
+
+def test_a_line_gives_its_rate_each_way_and_nothing_while_it_stalls() -> None:
+    now = [100.0]
+    line = Line(1000, Stalls(every=10, length=2), clock=lambda: now[0])
+    assert line.wait_for(3000, up=True) == pytest.approx(3, abs=0.1)
+    assert line.wait_for(3000, up=True) == pytest.approx(6, abs=0.1)
+    assert line.wait_for(3000, up=False) == pytest.approx(3, abs=0.1)
+    now[0] += 10.5
+    assert line.wait_for(1000, up=True) == pytest.approx(2.5, abs=0.1)
+    now[0] += 25
+    assert line.wait_for(1000, up=True) == pytest.approx(1, abs=0.1)
+
+
+def test_a_proxy_cuts_every_connection_when_all_have_sent_enough(sshd_server: SshServer) -> None:
+    with Proxy(sshd_server.sshd.port, cut_all_after=[6]) as proxy:
+        clients = [socket.create_connection(("127.0.0.1", proxy.port)) for _number in range(2)]
+        for client in clients:
+            assert client.recv(4) == b"SSH-"
+            client.sendall(b"SSH")
+        for client in clients:
+            with client, pytest.raises(ConnectionResetError):
+                while client.recv(4096):
+                    pass
+        assert (proxy.cuts, proxy.sent) == (1, 6)

@@ -61,6 +61,7 @@ class OrderBuilder:
             high_water=self._store.high_water.get(access.storage.location, config.backup_name),
             scrypt_cost=self._settings.scrypt_cost,
             helpers=self._settings.helpers,
+            limits=self._settings.limits,
         )
 
     def restore(self, options: RestoreOptions, plan_only: bool = False) -> RestoreOrder:
@@ -72,6 +73,7 @@ class OrderBuilder:
             state_dir=str(self._settings.state_dir),
             plan_only=plan_only,
             helpers=self._settings.helpers,
+            limits=self._settings.limits,
         )
 
     def access(self, storage_id: int) -> StorageAccess:

@@ -22,8 +22,9 @@ from typing import Protocol
 from papi_backup.engine.termination import orderly_termination, refuse_termination
 from papi_backup.jobs.codec import secrets_in
 from papi_backup.jobs.edge import log_to_stderr, outcome_of
-from papi_backup.jobs.isolation import die_with_parent, lower_priority
+from papi_backup.jobs.isolation import die_with_parent
 from papi_backup.jobs.orders import JobOrder, dump_message, load_order
+from papi_backup.jobs.priority import JobPriority
 from papi_backup.jobs.redaction import Redactor
 from papi_backup.model.job import BackupOrder, JobResult, Progress, RestoreOrder
 
@@ -50,14 +51,15 @@ class RealEngine:
         from papi_backup.engine.backup import run_backup  # noqa: PLC0415 - a restore does not pay for it
         from papi_backup.engine.storage.opener import opener_for  # noqa: PLC0415 - late, as above
 
-        return run_backup(order, opener_for(order.access), report, functools.partial(datetime.now, UTC))
+        opener = opener_for(order.access, order.limits)
+        return run_backup(order, opener, report, functools.partial(datetime.now, UTC))
 
     def restore(self, order: RestoreOrder, report: Report) -> JobResult:
         """Run one restore from the storage that the order names."""
         from papi_backup.engine.restore import run_restore  # noqa: PLC0415 - a backup does not pay for it
         from papi_backup.engine.storage.opener import opener_for  # noqa: PLC0415 - late, as above
 
-        return run_restore(order, opener_for(order.access), report)
+        return run_restore(order, opener_for(order.access, order.limits), report)
 
 
 class ProgressWriter:
@@ -110,11 +112,17 @@ def main(arguments: Sequence[str] | None = None, engine: Engine | None = None) -
     options = parser.parse_args(arguments)
     if not die_with_parent(options.parent):
         return 1
-    lower_priority(options.nice, options.ionice)
+    priority = JobPriority(options.nice, options.ionice)
     order = read_order()
+    priority.follow(order.limits)
     redactor = Redactor(secrets_in(order))
     log_to_stderr(redactor)
-    report = ProgressWriter(options.messages)
+    tell = ProgressWriter(options.messages)
+
+    def report(progress: Progress) -> None:
+        tell(progress)
+        priority.look()
+
     with orderly_termination():
         outcome = outcome_of(lambda: run(engine or RealEngine(), order, report), redactor)
         # What is done is told: the agent would take a finished backup for one that was taken back.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from papi_backup.model.limits import UNLIMITED, Limits
 from papi_backup.model.schedule import BackupType, SourceSet
 from papi_backup.model.secret import Secret
 from papi_backup.model.storage import StorageAccess
@@ -73,6 +74,7 @@ class BackupOrder:
     high_water: str = ""
     scrypt_cost: int = 1 << 16
     helpers: int = 2
+    limits: Limits = UNLIMITED
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class RestoreOrder:
     state_dir: str
     plan_only: bool = False
     helpers: int = 2
+    limits: Limits = UNLIMITED
 
 
 @dataclass(frozen=True, slots=True)

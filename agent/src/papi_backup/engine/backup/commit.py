@@ -23,6 +23,8 @@ from papi_backup.model.errors import TransferError
 
 def check_own_volumes(storage: Storage, setup: WriterSetup, volumes: Sequence[Volume]) -> None:
     """List what this backup wrote and compare.  Raises TransferError naming what is not there whole."""
+    if not volumes:
+        return  # a backup of nothing new has only its manifest
     sizes = {found.name: found.size for found in storage.list(f"{setup.prefix}{setup.backup}/")}
     for volume in volumes:
         name = volume_name(setup.prefix, volume.backup, volume.kind, volume.number)

@@ -294,8 +294,9 @@ class HelperPool:
         # A thread empties the pipe, so that the job never waits to send while this waits to answer.
         messages: SimpleQueue[tuple[Any, ...] | None] = SimpleQueue()
         threading.Thread(target=_forward, args=(pipe, messages), daemon=True).start()
-        setup: WriterSetup = _next(messages)[1]
+        # Connected while the job still plans: over a long line that takes as long as the plan.
         storage = self._opener()
+        setup: WriterSetup = _next(messages)[1]
         numbers, note = itertools.count(number, count), self._noting(number)
         pipeline = Pipeline(setup, storage, self.index, self._counter, numbers, note=note)
         try:

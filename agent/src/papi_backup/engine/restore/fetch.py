@@ -2,20 +2,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Getting segments: ranged reads over neighbours, the next ones while the last are written.
 
-A storage answers one request at a time; all of them go through one thread, so that the pipeline
-never waits for bytes it could have asked for earlier.  What was fetched stays sealed until it is used;
-what was opened stays in a small cache, because small files of one segment come one after the other.
+One thread has the connection.  It asks for what is wanted next before it waits for what was wanted first:
+the line never rests, and the pipeline never waits for bytes it could have asked for earlier.  What was
+fetched stays sealed until it is used; what was opened stays in a small cache, because small files of one
+segment come one after the other.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import threading
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
 
 from papi_backup.engine.format.references import SegmentRef
 from papi_backup.engine.opened import OpenedBackup, SegmentReader
+from papi_backup.engine.storage.ahead import Pending, begin_get
 from papi_backup.engine.storage.protocol import ObjectMissingError, Storage
 from papi_backup.model.errors import CorruptedBackupError
 
@@ -62,26 +66,84 @@ def coalesce(keys: Iterable[Key], volume_of: Callable[[str, SegmentRef], str]) -
     return spans
 
 
-def read_spans(storage: Storage, spans: Sequence[Span], missing: frozenset[str]) -> dict[Key, Sealed]:
-    """Fetch spans; a segment whose volume is missing or ends too early comes back as None or short."""
-    found: dict[Key, Sealed] = {}
-    for span in spans:
-        data = None
-        if span.volume not in missing:
+class Fetcher:
+    """A thread that fetches, in the order in which it is asked, with the next requests under way."""
+
+    def __init__(self, storage: Storage, missing: frozenset[str]) -> None:
+        self._storage = storage
+        self._missing = missing
+        self._orders: SimpleQueue[_Order | None] = SimpleQueue()
+        self._stopped = False
+        self._thread: threading.Thread | None = None
+
+    def submit(self, spans: Sequence[Span]) -> Future[dict[Key, Sealed]]:
+        """Fetch spans; a segment whose volume is missing or ends too early comes back as None or short."""
+        order = _Order(spans)
+        self._orders.put(order)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="fetch", daemon=True)
+            self._thread.start()
+        return order.future
+
+    def close(self, *, wait: bool) -> None:
+        """End the thread, once what it waits for is there; ``wait`` for that."""
+        self._stopped = True
+        self._orders.put(None)
+        if wait and self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        under_way: deque[_Order] = deque()
+        while not self._stopped:
             try:
-                data = storage.get(span.volume, span.start, span.end - span.start)
-            except ObjectMissingError:
-                data = None
-        if data is None:
-            found.update(dict.fromkeys(span.keys))
-        elif len(span.keys) == 1:
-            found[span.keys[0]] = data
+                order = self._orders.get(block=not under_way)
+            except Empty:
+                under_way.popleft().finish()
+                continue
+            if order is not None:
+                order.begin(self._storage, self._missing)
+                under_way.append(order)
+
+
+class _Order:
+    """Spans that are wanted together."""
+
+    def __init__(self, spans: Sequence[Span]) -> None:
+        self._spans = spans
+        self._pending: list[Pending | None] = []
+        self.future: Future[dict[Key, Sealed]] = Future()
+
+    def begin(self, storage: Storage, missing: frozenset[str]) -> None:
+        """Ask for all of them."""
+        for span in self._spans:
+            length = span.end - span.start
+            there = span.volume not in missing
+            self._pending.append(begin_get(storage, span.volume, span.start, length) if there else None)
+
+    def finish(self) -> None:
+        """Wait for them and tell what came."""
+        found: dict[Key, Sealed] = {}
+        try:
+            for span, pending in zip(self._spans, self._pending, strict=True):
+                found.update(_cut(span, pending))
+        except BaseException as error:  # told to whoever waits for it, as it is
+            self.future.set_exception(error)
         else:
-            view = memoryview(data)
-            for key in span.keys:
-                start = key[1].offset - span.start
-                found[key] = view[start : start + key[1].length]
-    return found
+            self.future.set_result(found)
+
+
+def _cut(span: Span, pending: Pending | None) -> dict[Key, Sealed]:
+    try:
+        data = None if pending is None else pending.result()
+    except ObjectMissingError:
+        data = None
+    if data is None:
+        return dict.fromkeys(span.keys)
+    if len(span.keys) == 1:
+        return {span.keys[0]: data}
+    view = memoryview(data)
+    starts = [(key, key[1].offset - span.start) for key in span.keys]
+    return {key: view[start : start + key[1].length] for key, start in starts}
 
 
 class SegmentSource:
@@ -91,11 +153,9 @@ class SegmentSource:
     """
 
     def __init__(self, storage: Storage, opened: OpenedBackup, missing: frozenset[str]) -> None:
-        self._storage = storage
         self._opened = opened
-        self._missing = missing
         self._reader = SegmentReader(storage, opened)
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fetch")
+        self._fetcher = Fetcher(storage, missing)
         self._ahead: dict[Key, Future[dict[Key, Sealed]]] = {}
         self._raw: OrderedDict[Key, bytes | memoryview] = OrderedDict()
         self._raw_bytes = 0
@@ -113,7 +173,7 @@ class SegmentSource:
             return
         spans = coalesce(wanted, self._opened.volume)
         self.touched.update(span.volume for span in spans)
-        future = self._thread.submit(read_spans, self._storage, spans, self._missing)
+        future = self._fetcher.submit(spans)
         for key in wanted:
             self._ahead[key] = future
 
@@ -148,4 +208,4 @@ class SegmentSource:
 
     def close(self, *, wait: bool = True) -> None:
         """End the fetching thread; the storage is its owner's to close."""
-        self._thread.shutdown(wait=wait, cancel_futures=True)
+        self._fetcher.close(wait=wait)

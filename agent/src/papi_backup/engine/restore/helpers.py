@@ -97,6 +97,11 @@ class Helpers:
         finally:
             gc.unfreeze()
 
+    def connect(self) -> None:
+        """Have the helpers connect, while it is still found out what they are to do."""
+        for helper in self._helpers:
+            helper.send("connect")
+
     def run(
         self, plan: WorkPlan, shares: Iterable[Share], claims: Claims, told: Told
     ) -> Iterator[ShareResult]:
@@ -213,13 +218,16 @@ def _tell(pipe: Connection, code: int, text: str, trace: str) -> None:
 
 
 def _serve(opener: StorageOpener, pipe: Connection) -> None:
-    plan: WorkPlan = pipe.recv()[1]
+    message = pipe.recv()
+    storage = opener()
+    if message[0] == "connect":
+        message = pipe.recv()
+    plan: WorkPlan = message[1]
 
     def claim(group: str, path: bytes) -> bool:
         pipe.send(("claim", group, path))
         return bool(pipe.recv()[1])
 
-    storage = opener()
     told = _Throttled(pipe.send)
     worker = Worker(plan, storage, claim, told)
     try:

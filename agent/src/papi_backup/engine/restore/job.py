@@ -115,6 +115,7 @@ class _Restore:
         self._target = target
         self._storage = storage
         self._report = report
+        self._selector = selector
         self._lost = Causes()
         self._chosen: Chosen = choose(storage, order.options)
         self._source = SegmentSource(storage, self._chosen.opened, frozenset())
@@ -122,6 +123,9 @@ class _Restore:
 
     def run(self, helpers: Helpers | None) -> JobResult:
         """Check everything that can be checked, then write."""
+        totals = self._chosen.opened.manifest.totals
+        if helpers is not None and self._selector.everything and not _is_small(totals.entries, totals.bytes):
+            helpers.connect()
         try:
             check = check_volumes(self._storage, self._chosen.opened, self._surveyor.index)
             scope = self._surveyor.scope()
@@ -148,9 +152,8 @@ class _Restore:
             token=secrets.token_hex(8),
             separate_large=False,
         )
-        small = scope.entries <= SMALL_ENTRIES and scope.bytes <= SMALL_BYTES
         crew: Crew = Alone(self._storage)
-        if helpers is not None and not small:
+        if helpers is not None and not _is_small(scope.entries, scope.bytes):
             crew = helpers
             plan = replace(plan, separate_large=True)
         claims = Claims()
@@ -171,6 +174,10 @@ class _Restore:
             found.add(worker.finish_directories(found.directories, found.made))
         finally:
             worker.close()
+
+
+def _is_small(entries: int, size: int) -> bool:
+    return entries <= SMALL_ENTRIES and size <= SMALL_BYTES
 
 
 def _nothing_to_tell(files: int, size: int, transferred: int) -> None:

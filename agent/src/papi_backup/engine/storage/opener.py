@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From a storage entry to a connected storage.
 
-paramiko and boto3 take a third of a second each to import, so they are imported by the process
-that connects, when it connects.
+paramiko and boto3 take a third of a second each to import, so they are imported by processes that
+connect, and only the one that is needed.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from papi_backup.engine.storage.backoff import ONCE, RetryPolicy
 from papi_backup.engine.storage.connecting import Connectable
 from papi_backup.engine.storage.protocol import Storage, StorageOpener
 from papi_backup.engine.storage.retrying import RetryingStorage
+from papi_backup.engine.storage.throttled import Buckets, ThrottledStorage
+from papi_backup.model.limits import UNLIMITED, Limits
 from papi_backup.model.storage import S3Storage, StorageAccess
 
 
@@ -22,30 +24,43 @@ class _Opener:
     """Implements ``protocol.StorageOpener``; holds no connection, so it may cross a fork."""
 
     access: StorageAccess
+    buckets: Buckets | None = None
 
     def __call__(self) -> Storage:
-        storage = patient(self.access)
+        storage = patient(self.access, buckets=self.buckets)
         storage.open()
         return storage
 
 
-def opener_for(access: StorageAccess) -> StorageOpener:
-    """Return what opens connections to ``access``.
+def opener_for(access: StorageAccess, limits: Limits = UNLIMITED) -> StorageOpener:
+    """Return what opens connections to ``access``; all of them together keep to ``limits``.
 
+    What speaks to the storage is imported at once: processes that are forked later share it.
     Calling it raises :class:`StorageCredentialsError` (4000) or :class:`InvalidStorageError` (4001).
     """
-    return _Opener(access)
+    _transport(access, RetryPolicy())
+    return _Opener(access, Buckets.of(limits) if limits.may_slow_transfers else None)
 
 
-def patient(access: StorageAccess, retry: RetryPolicy = RetryPolicy()) -> Connectable:  # noqa: B008 -- frozen
+def patient(
+    access: StorageAccess,
+    retry: RetryPolicy = RetryPolicy(),  # noqa: B008 -- frozen
+    buckets: Buckets | None = None,
+) -> Connectable:
     """Return the storage of ``access`` for a job: not connected, with retries and long timeouts."""
+    transport = _transport(access, retry)
+    # Below the retries, so that what is sent or fetched again is counted again.
+    return RetryingStorage(transport if buckets is None else ThrottledStorage(transport, buckets), retry)
+
+
+def _transport(access: StorageAccess, retry: RetryPolicy) -> Connectable:
     if isinstance(access.storage, S3Storage):
         from papi_backup.engine.storage.s3 import S3ObjectStorage  # noqa: PLC0415 -- late on purpose
 
-        return RetryingStorage(S3ObjectStorage(access.storage, retry=retry), retry)
+        return S3ObjectStorage(access.storage, retry=retry)
     from papi_backup.engine.storage.sftp import SftpStorage  # noqa: PLC0415 -- late on purpose
 
-    return RetryingStorage(SftpStorage(access, retry=retry), retry)
+    return SftpStorage(access, retry=retry)
 
 
 def hasty(access: StorageAccess, seconds: float) -> Connectable:

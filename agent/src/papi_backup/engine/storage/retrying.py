@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
+from papi_backup.engine.storage.ahead import Later, Pending, begin_get
 from papi_backup.engine.storage.backoff import Attempts, RetryPolicy, persistently
 from papi_backup.engine.storage.connecting import (
     Connectable,
@@ -76,6 +77,18 @@ class RetryingStorage:
     def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """See ``protocol.Storage.get``."""
         return self._again(lambda: self._inner.get(name, offset, length), f"reading {name}")
+
+    def begin_get(self, name: str, offset: int, length: int) -> Pending:
+        """See ``ahead.ReadsAhead``; what breaks on the way is read anew."""
+        pending = begin_get(self._inner, name, offset, length)
+
+        def result() -> bytes:
+            try:
+                return pending.result()
+            except (TransientError, UnreachableError):
+                return self.get(name, offset, length)
+
+        return Later(result)
 
     def stat(self, name: str) -> ObjectInfo:
         """See ``protocol.Storage.stat``."""

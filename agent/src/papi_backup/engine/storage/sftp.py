@@ -9,21 +9,30 @@ account's home, as some hosting providers want it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
+from papi_backup.engine.storage.ahead import Later, Pending
 from papi_backup.engine.storage.backoff import RetryPolicy
 from papi_backup.engine.storage.connecting import Entering, untold
 from papi_backup.engine.storage.names import TEMPORARY, checked_name, checked_prefix
 from papi_backup.engine.storage.protocol import ObjectInfo, ObjectMissingError, holds_object
 from papi_backup.engine.storage.sftp_directories import remove_empty, require_base
 from papi_backup.engine.storage.sftp_link import Connector, SftpLink
-from papi_backup.engine.storage.sftp_reader import read_range
+from papi_backup.engine.storage.sftp_listing import DirectoryReader, Entries, read_directory
+from papi_backup.engine.storage.sftp_reader import ReadAhead, read_range
 from papi_backup.engine.storage.sftp_session import SftpSession
-from papi_backup.engine.storage.sftp_wire import Attributes, Reader, SftpStatusError, Status
+from papi_backup.engine.storage.sftp_wire import (
+    Attributes,
+    ConnectionLostError,
+    Reader,
+    SftpStatusError,
+    Status,
+)
 from papi_backup.engine.storage.sftp_writer import SftpWriter
 from papi_backup.engine.storage.ssh_connect import SshTimeouts, connect
-from papi_backup.model.errors import TransferError
+from papi_backup.model.errors import PapiError, TransferError
 from papi_backup.model.storage import StorageAccess
 
 T = TypeVar("T")
@@ -47,6 +56,7 @@ class SftpStorage:
         self._link = SftpLink(access, timeouts, connector)
         self._retry = retry
         self._entering: Entering = untold
+        self._reads: ReadAhead | None = None
 
     @property
     def host_key(self) -> str:
@@ -73,12 +83,19 @@ class SftpStorage:
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """See ``protocol.Storage.list``."""
-        pending = [checked_prefix(prefix)]
-        while pending:
-            directory = pending.pop()
-            for name, attributes in self._entries(directory):
+        doing = f"listing {prefix or self._link.base} on {self._link.server}"
+        session = self._link.run(lambda session: session, doing)
+        reader = DirectoryReader(session)
+        reader.want(checked_prefix(prefix), self._link.path(prefix.rstrip("/")))
+        results = reader.results()
+        while (result := self._link.run(lambda _session: next(results, None), doing)) is not None:
+            directory, entries = result
+            if isinstance(entries, SftpStatusError):
+                self._link.run(functools.partial(self._require_missing, entries, doing), doing)
+                continue
+            for name, attributes in self._named(directory, entries):
                 if attributes.is_directory:
-                    pending.append(f"{name}/")
+                    reader.want(f"{name}/", self._link.path(name))
                 elif attributes.is_regular:
                     yield self._info(name, attributes)
 
@@ -92,6 +109,19 @@ class SftpStorage:
         """See ``protocol.Storage.get``."""
         path = self._link.path(checked_name(name))
         return self._lookup(name, lambda session: read_range(session, path, offset, length))
+
+    def begin_get(self, name: str, offset: int, length: int) -> Pending:
+        """See ``ahead.ReadsAhead``."""
+        if length <= 0:
+            return Later(lambda: self.get(name, offset, length))
+        try:
+            session = self._link.session()
+            if self._reads is None or self._reads.session is not session:
+                self._reads = ReadAhead(session)
+            begun = self._reads.begin(self._link.path(checked_name(name)), offset, offset + length)
+        except (ConnectionLostError, PapiError):
+            return Later(lambda: self.get(name, offset, length))  # which tells what is wrong
+        return Later(lambda: self._lookup(name, lambda _session: begun.result()))
 
     def stat(self, name: str) -> ObjectInfo:
         """See ``protocol.Storage.stat``."""
@@ -112,6 +142,7 @@ class SftpStorage:
             checked_name(name)
 
         def delete_all(session: SftpSession) -> None:
+            self._link.made.clear()
             self._remove(session, names)
             remove_empty(self._link, session, names)
 
@@ -121,31 +152,39 @@ class SftpStorage:
         """See ``protocol.Storage.close``."""
         self._link.drop()
 
-    def _entries(self, prefix: str) -> Sequence[tuple[str, Attributes]]:
+    def _entries(self, prefix: str) -> Iterable[tuple[str, Attributes]]:
         """Return (name, attributes) of everything directly below ``prefix``; nothing if it is missing."""
         doing = f"listing {prefix or self._link.base} on {self._link.server}"
 
-        def read(session: SftpSession) -> Sequence[tuple[str, Attributes]]:
+        def read(session: SftpSession) -> Entries:
             try:
-                found = session.read_directory(self._link.path(prefix.rstrip("/")))
+                return read_directory(session, self._link.path(prefix.rstrip("/")))
             except SftpStatusError as error:
-                if error.code != Status.NO_SUCH_FILE:
-                    raise self._link.refusal(error, doing) from error
-                require_base(self._link, session)
+                self._require_missing(error, doing, session)
                 return ()
-            return [
-                (f"{prefix}{name}", self._with_mode(session, f"{prefix}{name}", attributes))
-                for name, attributes in found
-                if prefix or name != TEMPORARY
-            ]
 
-        return self._link.run(read, doing)
+        return self._named(prefix, self._link.run(read, doing))
 
-    def _with_mode(self, session: SftpSession, name: str, attributes: Attributes) -> Attributes:
-        """Ask for the attributes of an entry where the server's listing does not tell its kind."""
-        if attributes.mode is not None:
-            return attributes
-        return session.stat(self._link.path(name))
+    def _require_missing(self, refusal: SftpStatusError, doing: str, session: SftpSession) -> None:
+        """Raise what a refusal to list means, unless it is that there is no such directory (yet)."""
+        if refusal.code != Status.NO_SUCH_FILE:
+            raise self._link.refusal(refusal, doing) from refusal
+        require_base(self._link, session)
+
+    def _named(self, directory: str, entries: Entries) -> Iterator[tuple[str, Attributes]]:
+        """Yield whole names; attributes are asked for where the server's listing does not tell a kind."""
+        for name, attributes in entries:
+            if not directory and name == TEMPORARY:
+                continue
+            whole = f"{directory}{name}"
+            if attributes.mode is None:
+                path = self._link.path(whole)
+                yield (
+                    whole,
+                    self._link.run(functools.partial(SftpSession.stat, path=path), f"listing {whole}"),
+                )
+            else:
+                yield whole, attributes
 
     def _lookup(self, name: str, operation: Callable[[SftpSession], T]) -> T:
         """Return ``operation(session)``; raises ``ObjectMissingError`` when there is no such object."""

@@ -52,6 +52,8 @@ class SftpLink:
         self.base = posixpath.normpath(access.storage.storage_base or ".")
         self.server = f"{access.storage.server_name}:{access.storage.ssh_port}"
         self.host_key = ""
+        self.made: set[str] = set()
+        """Directories that were seen to be there; they may be gone again."""
 
     def open(self, entering: Entering = untold) -> None:
         """Connect; ``entering`` is told "login" when the server is reached.

@@ -1,14 +1,24 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads a range of a file from an SFTP server with several requests in flight, but not too many."""
+"""Reads ranges of files from an SFTP server with several requests in flight, but not too many.
+
+Ranges follow one another without a pause: while the last answers of one are on their way, the next is
+asked for already.  Files stay open for the next range of them; objects never change.
+"""
 
 from __future__ import annotations
+
+import functools
+from collections import OrderedDict, deque
+from collections.abc import Callable
 
 from papi_backup.engine.storage.sftp_session import SftpSession
 from papi_backup.engine.storage.sftp_wire import OPEN_READ, Packet, Reader, SftpStatusError, Status
 
 READ_AHEAD = 4 << 20
 """Most bytes that are asked for and not there yet."""
+_KEPT_OPEN = 16
+"""Files kept open when no range of them is wanted; OpenSSH allows a session at least 100."""
 
 
 def read_range(session: SftpSession, path: bytes, offset: int, length: int | None) -> bytes:
@@ -16,59 +26,152 @@ def read_range(session: SftpSession, path: bytes, offset: int, length: int | Non
 
     Raises ``SftpStatusError`` for what the server refuses.
     """
+    if length:
+        reads = ReadAhead(session)
+        try:
+            return reads.begin(path, offset, offset + length).result()
+        finally:
+            reads.close()
     handle = session.open(path, OPEN_READ)
-    try:
-        if not length:  # no READ would tell that it is a directory, which opens like a file
-            attributes = session.stat_handle(handle)
-            if attributes.is_directory:
-                raise SftpStatusError(Status.NO_SUCH_FILE, "a directory")
-            length = max(0, (attributes.size or 0) - offset) if length is None else 0
-        return _Download(session, handle, offset, offset + length).run()
+    try:  # no READ would tell that it is a directory, which opens like a file
+        attributes = session.stat_handle(handle)
+        if attributes.is_directory:
+            raise SftpStatusError(Status.NO_SUCH_FILE, "a directory")
     finally:
         if not session.is_broken:
             session.send_close(handle)
+    if length == 0 or not attributes.size or attributes.size <= offset:
+        return b""
+    return read_range(session, path, offset, attributes.size - offset)
 
 
-class _Download:
+class ReadAhead:
+    """The ranges that are being read on one session."""
+
+    def __init__(self, session: SftpSession) -> None:
+        self.session = session
+        self._files: OrderedDict[bytes, _File] = OrderedDict()
+        self._wanted: deque[Range] = deque()
+        self._asked = 0
+
+    def begin(self, path: bytes, start: int, end: int) -> Range:
+        """Begin to read a range; raises :class:`ConnectionLostError`."""
+        file = self._files.get(path)
+        if file is None:
+            file = self._files[path] = _File()
+            self.session.send_open(path, functools.partial(self._on_open, path, file))
+        self._files.move_to_end(path)
+        wanted = Range(self.session, file, start, end, self._answered)
+        file.ranges += 1
+        self._wanted.append(wanted)
+        self._ask()
+        self._close_idle()
+        return wanted
+
+    def close(self) -> None:
+        """Close what is open; never raises."""
+        if not self.session.is_broken:
+            self._close_idle(0)
+
+    def _on_open(self, path: bytes, file: _File, kind: int, body: Reader) -> None:
+        if kind == Packet.HANDLE:
+            file.handle = body.string()
+        else:
+            file.refusal = body.status()
+            self._files.pop(path, None)
+        self._ask()
+
+    def _answered(self, size: int) -> None:
+        self._asked -= size
+        self._ask()
+
+    def _ask(self) -> None:
+        """Ask for as much as may be on its way, the earliest range first."""
+        while self._wanted and self._asked < READ_AHEAD:
+            first = self._wanted[0]
+            if first.file.handle is None and first.file.refusal is None:
+                return
+            size = first.ask()
+            self._asked += size
+            if not size:
+                self._wanted.popleft()
+
+    def _close_idle(self, kept: int = _KEPT_OPEN) -> None:
+        for path, file in list(self._files.items())[: max(0, len(self._files) - kept)]:
+            if file.handle is not None and not file.ranges:
+                self.session.send_close(file.handle)
+                del self._files[path]
+
+
+class _File:
+    """A file that is open or about to be; ``ranges`` counts those that are not all there."""
+
+    def __init__(self) -> None:
+        self.handle: bytes | None = None
+        self.refusal: SftpStatusError | None = None
+        self.ranges = 0
+
+
+class Range:
     """The requests and answers of one range."""
 
-    def __init__(self, session: SftpSession, handle: bytes, start: int, end: int) -> None:
+    def __init__(
+        self, session: SftpSession, file: _File, start: int, end: int, answered: Callable[[int], None]
+    ) -> None:
+        self.file = file
         self._session = session
-        self._handle = handle
         self._start = start
         self._end = end  # moves down when the file turns out to end earlier
+        self._answered = answered
         self._next = start
         self._asked = 0
         self._parts: dict[int, bytes] = {}
         self._refusal: SftpStatusError | None = None
 
-    def run(self) -> bytes:
-        """Return the bytes of the range."""
-        while True:
-            while self._next < self._end and self._asked < READ_AHEAD and self._refusal is None:
-                size = min(self._session.read_size, self._end - self._next)
-                self._ask(self._next, size)
-                self._next += size
-            if not self._asked:
-                break
+    def result(self) -> bytes:
+        """Wait for the bytes; raises ``SftpStatusError`` and :class:`ConnectionLostError`."""
+        while not self._is_whole:
             self._session.wait_for_answer()
-        if self._refusal is not None:
-            raise self._refusal
+        refusal = self._refusal or self.file.refusal
+        if refusal is not None:
+            raise refusal
         return b"".join(self._parts[offset] for offset in sorted(self._parts))
 
-    def _ask(self, offset: int, size: int) -> None:
+    def ask(self) -> int:
+        """Send the next request; return how many bytes it asks for, 0 when there is nothing to ask."""
+        if self._is_over or self.file.handle is None:
+            return 0
+        size = min(self._session.read_size, self._end - self._next)
+        self._next += size
+        self._send(self.file.handle, self._next - size, size)
+        return size
+
+    @property
+    def _is_over(self) -> bool:
+        return self._next >= self._end or self._refusal is not None or self.file.refusal is not None
+
+    @property
+    def _is_whole(self) -> bool:
+        return self._is_over and not self._asked
+
+    def _send(self, handle: bytes, offset: int, size: int) -> None:
         def on_answer(kind: int, body: Reader) -> None:
             self._asked -= size
-            if kind != Packet.DATA:
+            left = 0
+            if kind == Packet.DATA:
+                data = body.string()
+                self._parts[offset] = data
+                left = size - len(data) if data else 0
+                if left:  # a server may give less than asked; only EOF is the end
+                    self._send(handle, offset + len(data), left)
+            else:
                 self._take_status(offset, body.status())
-                return
-            data = body.string()
-            self._parts[offset] = data
-            if 0 < len(data) < size:  # a server may give less than asked; only EOF is the end
-                self._ask(offset + len(data), size - len(data))
+            if self._is_whole:
+                self.file.ranges -= 1
+            self._answered(size - left)
 
         self._asked += size
-        self._session.send_read(self._handle, offset, size, on_answer)
+        self._session.send_read(handle, offset, size, on_answer)
 
     def _take_status(self, offset: int, status: SftpStatusError) -> None:
         if status.code == Status.EOF:

@@ -9,12 +9,13 @@ a refusal is ``SftpStatusError`` for its own.  One thread at a time.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from papi_backup.engine.storage.sftp_wire import (
     NO_ATTRIBUTES,
     OPEN_CREATE,
+    OPEN_READ,
     PRIVATE_DIRECTORY,
     PRIVATE_FILE,
     Attributes,
@@ -23,6 +24,7 @@ from papi_backup.engine.storage.sftp_wire import (
     MalformedPacketError,
     Packet,
     Reader,
+    SftpStatusError,
     Space,
     Status,
     string,
@@ -74,6 +76,7 @@ class SftpSession:
         self._broken: tuple[type[Exception], ...] = (*transport_errors, OSError, EOFError)
         self._numbers = itertools.count(1)
         self._waiting: dict[int, Handler] = {}
+        self._handed_out = 0
         self._inbox = bytearray()
         self._failure = ""
         self.extensions = self._greet()
@@ -94,13 +97,27 @@ class SftpSession:
         self._waiting[request] = on_status
         self._send(b"".join((write_header(request, handle, offset, len(data)), data)))
 
+    def send_open(self, path: bytes, on_handle: Handler) -> None:
+        """Send an OPEN to read and return at once; ``on_handle`` gets HANDLE or STATUS later."""
+        body = string(path) + uint32(OPEN_READ) + NO_ATTRIBUTES
+        self._start(Packet.OPEN, body, self._only(on_handle, Packet.HANDLE))
+
     def send_read(self, handle: bytes, offset: int, size: int, on_data: Handler) -> None:
         """Send a READ and return at once; ``on_data`` gets DATA or STATUS during a later call."""
-        self._start(Packet.READ, string(handle) + uint64(offset) + uint32(size), on_data)
+        body = string(handle) + uint64(offset) + uint32(size)
+        self._start(Packet.READ, body, on_data)
 
     def send_remove(self, path: bytes, on_status: Handler) -> None:
         """Send a REMOVE and return at once."""
         self._start(Packet.REMOVE, string(path), on_status)
+
+    def send_open_directory(self, path: bytes, on_handle: Handler) -> None:
+        """Send an OPENDIR and return at once; ``on_handle`` gets HANDLE or STATUS during a later call."""
+        self._start(Packet.OPENDIR, string(path), self._only(on_handle, Packet.HANDLE))
+
+    def send_read_directory(self, handle: bytes, on_names: Handler) -> None:
+        """Send a READDIR and return at once; ``on_names`` gets NAME or STATUS during a later call."""
+        self._start(Packet.READDIR, string(handle), self._only(on_names, Packet.NAME))
 
     def send_close(self, handle: bytes) -> None:
         """Close a handle that was only read from; nobody waits for the answer."""
@@ -116,14 +133,46 @@ class SftpSession:
 
     def wait_for_answer(self) -> None:
         """Wait until at least one more answer has been handed out; there must be one to come."""
-        waiting = len(self._waiting)
-        if not waiting:
+        if not (self._waiting or self._failure):
             raise RuntimeError("every request has been answered")
-        while len(self._waiting) >= waiting:
+        handed_out = self._handed_out
+        while self._handed_out == handed_out:
             try:
                 self._receive()
             except self._broken as error:
                 raise self._lost(error) from error
+
+    # -- several requests in one trip --------------------------------------------------------
+
+    def finish(self, handle: bytes, path: bytes) -> int | None:
+        """Make an open file durable where the server offers to, close it, and return its size then.
+
+        Servers must treat requests for one file as if each had been waited for (section 6.1 of the draft), so
+        all of them make one trip, behind the last writes.
+        Raises ``SftpStatusError`` for the first that is refused; the handle is closed in any case.
+        """
+        requests = [(Packet.CLOSE, string(handle)), (Packet.LSTAT, string(path))]
+        if "fsync@openssh.com" in self.extensions:
+            requests.insert(0, (Packet.EXTENDED, string(b"fsync@openssh.com") + string(handle)))
+        *done, (kind, attributes) = self._ask_all(requests)
+        for answer in done:
+            self._require_ok(answer)
+        if kind != Packet.ATTRS:
+            raise self._refused(kind, attributes, Packet.LSTAT)
+        return attributes.attributes().size
+
+    def publish(self, directories: Sequence[bytes], old: bytes, new: bytes) -> Attributes | None:
+        """Rename as version 3 says, so that an existing ``new`` is refused, and look at ``new``.
+
+        Directories that may be missing are made before, outermost first; what that says does not
+        matter.  Returns None where nothing was to be seen; raises ``SftpStatusError`` when the rename
+        was refused.
+        """
+        requests = [(Packet.MKDIR, string(directory) + PRIVATE_DIRECTORY) for directory in directories]
+        requests += [(Packet.RENAME, string(old) + string(new)), (Packet.LSTAT, string(new))]
+        *_made, renamed, (kind, attributes) = self._ask_all(requests)
+        self._require_ok(renamed)
+        return attributes.attributes() if kind == Packet.ATTRS else None
 
     # -- plain requests ----------------------------------------------------------------------
 
@@ -131,10 +180,6 @@ class SftpSession:
         """Return a handle of the file ``path``; one that is made is its owner's alone (mode 0600)."""
         attributes = PRIVATE_FILE if flags & OPEN_CREATE else NO_ATTRIBUTES
         return self._expect(Packet.HANDLE, Packet.OPEN, string(path) + uint32(flags) + attributes).string()
-
-    def close(self, handle: bytes) -> None:
-        """Close ``handle``; what its file system says only now is raised here."""
-        self._expect_ok(Packet.CLOSE, string(handle))
 
     def stat(self, path: bytes) -> Attributes:
         """Return the attributes of ``path`` itself (links are not followed)."""
@@ -159,34 +204,6 @@ class SftpSession:
     def remove_directory(self, path: bytes) -> None:
         """Remove one empty directory."""
         self._expect_ok(Packet.RMDIR, string(path))
-
-    def rename(self, old: bytes, new: bytes) -> None:
-        """Rename as version 3 says: an existing ``new`` is refused."""
-        self._expect_ok(Packet.RENAME, string(old) + string(new))
-
-    def read_directory(self, path: bytes) -> list[tuple[str, Attributes]]:
-        """Return all entries of a directory; an error half way is an error, never a short list."""
-        handle = self._expect(Packet.HANDLE, Packet.OPENDIR, string(path)).string()
-        found: list[tuple[str, Attributes]] = []
-        while True:
-            kind, body = self._ask(Packet.READDIR, string(handle))
-            if kind == Packet.NAME:
-                found += body.names()
-                continue
-            self.send_close(handle)
-            if kind != Packet.STATUS:
-                raise self._lost(MalformedPacketError(f"packet {kind} in a directory listing"))
-            status = body.status()
-            if status.code != Status.EOF:
-                raise status
-            return found
-
-    def fsync(self, handle: bytes) -> bool:
-        """Make an open file durable; False where the server does not offer to."""
-        if "fsync@openssh.com" not in self.extensions:
-            return False
-        self._expect_ok(Packet.EXTENDED, string(b"fsync@openssh.com") + string(handle))
-        return True
 
     def space(self, path: bytes) -> Space | None:
         """Return the room on the file system of ``path``; None where the server does not tell."""
@@ -224,28 +241,53 @@ class SftpSession:
         )
 
     def _expect(self, wanted: Packet, kind: Packet, body: bytes) -> Reader:
-        got, answer = self._ask(kind, body)
+        ((got, answer),) = self._ask_all([(kind, body)])
         if got == wanted:
             return answer
-        if got == Packet.STATUS:
-            raise answer.status()
-        raise self._lost(MalformedPacketError(f"packet {got} in answer to {kind.name}"))
+        raise self._refused(got, answer, kind)
 
     def _expect_ok(self, kind: Packet, body: bytes) -> None:
-        status = self._expect(Packet.STATUS, kind, body).status()
+        self._require_ok(*self._ask_all([(kind, body)]))
+
+    def _require_ok(self, answer: Answer) -> None:
+        got, body = answer
+        if got != Packet.STATUS:
+            raise self._lost(MalformedPacketError(f"packet {got} instead of a status"))
+        status = body.status()
         if status.code != Status.OK:
             raise status
 
-    def _ask(self, kind: Packet, body: bytes) -> Answer:
-        """Send a request and wait for its answer, handing out those of others that come before."""
-        answers: list[Answer] = []
-        self._start(kind, body, lambda got, answer: answers.append((got, answer)))
-        while not answers:
+    def _refused(self, got: int, answer: Reader, kind: Packet) -> SftpStatusError | ConnectionLostError:
+        """Return what an answer other than the one wanted means."""
+        if got == Packet.STATUS:
+            return answer.status()
+        return self._lost(MalformedPacketError(f"packet {got} in answer to {kind.name}"))
+
+    def _only(self, handler: Handler, wanted: Packet) -> Handler:
+        """Return ``handler`` for answers of its kind and for refusals; others break the connection."""
+
+        def check(kind: int, body: Reader) -> None:
+            if kind not in (wanted, Packet.STATUS):
+                raise self._lost(MalformedPacketError(f"packet {kind} instead of {wanted.name}"))
+            handler(kind, body)
+
+        return check
+
+    def _ask_all(self, requests: Sequence[tuple[Packet, bytes]]) -> list[Answer]:
+        """Send requests at once and wait for their answers, handing out those of others meanwhile."""
+        answers: dict[int, Answer] = {}
+
+        def keep(place: int) -> Handler:
+            return lambda got, answer: answers.update({place: (got, answer)})
+
+        for place, (kind, body) in enumerate(requests):
+            self._start(kind, body, keep(place))
+        while len(answers) < len(requests):
             try:
                 self._receive()
             except self._broken as error:
                 raise self._lost(error) from error
-        return answers[0]
+        return [answers[place] for place in range(len(requests))]
 
     def _start(self, kind: Packet, body: bytes, handler: Handler) -> None:
         request = next(self._numbers)
@@ -279,6 +321,7 @@ class SftpSession:
                 handler = self._waiting.pop(body.uint32())
             except (KeyError, MalformedPacketError) as error:
                 raise self._lost(error) from error
+            self._handed_out += 1
             handler(packet[0], body)
 
     def _fill(self) -> None:

@@ -5,8 +5,9 @@
 Data goes to ``tmp/<random>`` in requests of the size the server allows, several in flight.  What
 the server has not acknowledged is kept; when the connection breaks, the next one finds the same
 file, checks that everything acknowledged is still there, sends the identical rest again and goes on.
-Then: every answer awaited, fsync, close, size, plain rename (OpenSSH's refuses an existing target;
-``posix-rename`` would overwrite), size again under the new name.
+Then, in one trip: fsync, close, size.  When all of that and every write is acknowledged, in another
+one: plain rename (OpenSSH's refuses an existing target; ``posix-rename`` would overwrite), size again
+under the new name.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 
 from papi_backup.engine.storage.backoff import Attempts, RetryPolicy
 from papi_backup.engine.storage.connecting import Entering, UnreachableError, untold
-from papi_backup.engine.storage.names import TEMPORARY, temporary_name
+from papi_backup.engine.storage.names import TEMPORARY, ancestors, temporary_name
 from papi_backup.engine.storage.protocol import ObjectExistsError
 from papi_backup.engine.storage.sftp_directories import make_directory
 from papi_backup.engine.storage.sftp_link import SftpLink
@@ -27,6 +28,7 @@ from papi_backup.engine.storage.sftp_session import SftpSession
 from papi_backup.engine.storage.sftp_wire import (
     OPEN_CREATE,
     OPEN_WRITE,
+    Attributes,
     ConnectionLostError,
     Reader,
     SftpStatusError,
@@ -64,6 +66,7 @@ class SftpWriter:
         self._attempts = Attempts(retry, self._doing)
         self._session: SftpSession | None = None
         self._handle = b""
+        self._opened = False
         self._request_size = 1
         self._pending = bytearray()  # accepted, too little for a request of its own
         self._pieces: deque[_Piece] = deque()  # sent, not acknowledged, by offset
@@ -187,7 +190,9 @@ class SftpWriter:
         Raises :class:`TransferError` if data is missing that the server had acknowledged.
         """
         handle = self._open_temporary(session)
-        there = session.stat_handle(handle).size
+        # The first time it is new and empty, and asking would be a round trip for each volume.
+        there = session.stat_handle(handle).size if self._opened else 0
+        self._opened = True
         acknowledged = self._pieces[0].offset if self._pieces else self._size
         if there is None or not acknowledged <= there <= self._size:
             session.send_close(handle)
@@ -215,17 +220,20 @@ class SftpWriter:
     # -- the end -----------------------------------------------------------------------------
 
     def _complete(self, session: SftpSession) -> None:
-        """Wait for every answer, make the file durable, close it, and only then look at its size."""
+        """Make the file durable, close it, and look at its size; that counts once all is acknowledged."""
+        handle, self._handle = self._handle, b""
+        refused: SftpStatusError | None = None
+        there: int | None = None
+        try:
+            there = session.finish(handle, self._temporary)
+        except SftpStatusError as error:
+            refused = error
+        self._settle(session)
         while self._pieces:
             session.wait_for_answer()
             self._settle(session)
-        try:
-            session.fsync(self._handle)
-            session.close(self._handle)
-            self._handle = b""
-            there = session.stat(self._temporary).size
-        except SftpStatusError as error:
-            raise self._link.refusal(error, self._doing, session) from error
+        if refused is not None:
+            raise self._link.refusal(refused, self._doing, session) from refused
         self._check_size(there)
 
     def _publish(self, session: SftpSession) -> None:
@@ -235,24 +243,32 @@ class SftpWriter:
             self._remove_quietly(session)
             return
         try:
-            self._rename(session)
+            published = self._rename(session)
         except SftpStatusError as error:
             if not self._exists(session):
                 raise self._rename_refused(error, session) from error
             if not (reply_lost and self._is_there(session)):
                 self._rename_sent = False
                 raise ObjectExistsError(self._name) from error
-        self._check_size(session.stat(self._target).size)
+            published = None
+        self._check_size((published or session.stat(self._target)).size)
 
-    def _rename(self, session: SftpSession) -> None:
-        """Rename, making the directories above the name if they are missing."""
-        for attempts_left in reversed(range(_RENAMES)):
+    def _rename(self, session: SftpSession) -> Attributes | None:
+        """Rename, making the directories above the name that may be missing; what is there then."""
+        above = list(ancestors(self._name))[::-1]
+        attempts = 0
+        while True:
+            missing = [self._link.path(name) for name in above if name not in self._link.made]
             try:
-                session.rename(self._temporary, self._target)
-                return
+                published = session.publish(missing, self._temporary, self._target)
             except SftpStatusError as error:
-                if error.code != Status.NO_SUCH_FILE or not attempts_left:
+                self._link.made.difference_update(above)
+                attempts += 1
+                if error.code != Status.NO_SUCH_FILE or attempts == _RENAMES:
                     raise
+            else:
+                self._link.made.update(above)
+                return published
             with contextlib.suppress(SftpStatusError):
                 make_directory(self._link, session, posixpath.dirname(self._name))
 
