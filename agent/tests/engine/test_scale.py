@@ -15,6 +15,7 @@ import pytest
 from backing_host import Host
 from fast_place import fast_directory
 
+from papi_backup.engine.opened import PageReader
 from papi_backup.engine.storage.directory import DirectoryStorage
 from papi_backup.model.job import JobResult
 
@@ -40,7 +41,7 @@ def make_files(tree: Path, count: int) -> None:
     for number in range(count):
         directory = tree / f"{number // 1000:03}"
         if not number % 1000:
-            directory.mkdir()
+            directory.mkdir(parents=True)
         (directory / f"file {number:06}").write_bytes(b"%d" % number)
 
 
@@ -120,3 +121,30 @@ def test_memory_of_a_backup_hardly_grows_with_the_number_of_files() -> None:
         shutil.rmtree(base)
     assert large_full - small_full < 16 * MEBIBYTE
     assert large_incremental - small_incremental < 16 * MEBIBYTE
+
+
+def segments_of(host: Host, name: str) -> set[object]:
+    """Return the segments of the newest backup that hold the files of that name."""
+    found: set[object] = set()
+    reader = PageReader(host.storage(), host.opened())
+    for _page, leaf in reader.leaves():
+        for row, path in enumerate(leaf.paths):
+            if path.endswith(b"/" + name.encode()):
+                found.update(item.segment for item in leaf.items(row))
+    return found
+
+
+def test_changes_far_apart_in_the_tree_do_not_share_a_segment(host: Host) -> None:
+    groups = 4
+    for group in range(groups):
+        directory = host.tree / f"group {group}"
+        make_files(directory, 1500)
+        (directory / "changing").write_bytes(b"before %d" % group)
+        with (directory / "large").open("wb") as sparse:
+            sparse.truncate(100 * MEBIBYTE)
+    host.back_up("full")
+    assert len(segments_of(host, "changing")) <= 2
+    for group in range(groups):
+        (host.tree / f"group {group}" / "changing").write_bytes(b"after %d" % group)
+    assert host.back_up("inc").backup_type == "inc"
+    assert len(segments_of(host, "changing")) == groups
