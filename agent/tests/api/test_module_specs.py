@@ -62,6 +62,12 @@ AGREEMENTS = (
     Agreement("backup_ssh_id", ("generate_new_ssh_id",), ("state", "regenerate"), ("dry_run",)),
     Agreement("backup_info", ("list_backups", "list_hostnames"), ("backup_name", "gather")),
     Agreement("backup_config_info", ("list_backup_config",), ("backup_name", "storage_name")),
+    Agreement(
+        "backup_agent_info",
+        ("version", "list_backup_config", "list_jobs"),
+        ("backup_name", "stale_after_hours"),
+        ("timezone",),
+    ),
     Agreement("backup_job_info", ("list_jobs",), FILTERS_OF_JOBS, ("timezone",)),
     Agreement("backup_ssh_id_info", ("list_ssh_ids", "get_pub_ssh_id"), ("key_name",), ("ssh_id_id",)),
     Agreement("backup_storage_info", ("list_storages",), ("storage_name", "type")),
