@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import json
 import shutil
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -125,9 +126,15 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def _stop(*details: object) -> None:
+    del details
+    sys.exit(143)
+
+
 def main() -> int:
     """Run it; the exit status is 1 where a step failed or a bound is missed."""
     options = parse(sys.argv[1:])
+    signal.signal(signal.SIGTERM, _stop)  # what runs is ended, and the data removed
     shutil.rmtree(options.work, ignore_errors=True)
     options.work.mkdir(parents=True)
     try:
