@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import json
 import shutil
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +28,7 @@ CACHE = Path(__file__).parents[2] / ".cache"
 STEPS: tuple[Step, ...] = ("full", "unchanged", "restore")
 LARGE, TREE = 0.1, 0.066
 """Shares of the benchmark's data sets: 200 MB in large files, 100 MB in small ones."""
-CUTS = 3
+CUTS, CUT = 3, "ours, cut"
 
 
 def say(text: str) -> None:
@@ -70,8 +71,9 @@ class Latency:
         ours = next(peer for peer in self._peers if peer.name == OURS)
         with contextlib.ExitStack() as made:
             repository = self._create(ours, "cut", made)
-            self._measure(repository, "full", OURS, 0, cuts)
-            self._measure(repository, "restore", OURS, 0)
+            again = self._measure(repository, "full", CUT, 0, cuts).up - sent
+            self._measure(repository, "restore", CUT, 0)
+        say(f"cut {CUTS} times: {again / 1e6:.1f} MB sent again of {sent / 1e6:.1f}")
 
     def _create(self, peer: Peer, name: str, made: contextlib.ExitStack) -> Repository:
         place = Place(self._far.server, f"{peer.name}-{name}")
@@ -85,18 +87,18 @@ class Latency:
 
     def _measure(
         self, repository: Repository, step: Step, peer: str, number: int, cuts: Sequence[int] = ()
-    ) -> None:
+    ) -> Run:
         with self._far.line(self._kind, cuts) as carried:
             figures = self._restore(repository) if step == "restore" else repository.back_up(step)
-        title = f"{step}, cut" if cuts else step
-        run = Run(title, peer, number, figures.wall, figures.cpu, carried.up, carried.down, carried.cuts)
+        run = Run(step, peer, number, figures.wall, figures.cpu, carried.up, carried.down, carried.cuts)
         self.runs.append(run)
         if run.cuts != len(cuts):
-            raise StepFailedError(f"{title}: cut {run.cuts} times")
+            raise StepFailedError(f"{step}: cut {run.cuts} times")
         say(
-            f"  {title:<16} {peer:<8} {run.wall:7.2f} s {run.cpu:6.2f} CPU s"
+            f"  {step:<10} {peer:<10} {run.wall:7.2f} s {run.cpu:6.2f} CPU s"
             f" {run.up / 1e6:8.1f} MB up {run.down / 1e6:8.1f} MB down"
         )
+        return run
 
     def _restore(self, repository: Repository) -> Figures:
         target = self._options.work / "restored"
@@ -124,9 +126,15 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def _stop(*details: object) -> None:
+    del details
+    sys.exit(143)
+
+
 def main() -> int:
     """Run it; the exit status is 1 where a step failed or a bound is missed."""
     options = parse(sys.argv[1:])
+    signal.signal(signal.SIGTERM, _stop)  # what runs is ended, and the data removed
     shutil.rmtree(options.work, ignore_errors=True)
     options.work.mkdir(parents=True)
     try:
