@@ -12,12 +12,14 @@ import random
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from memory_storage import MemoryStorage
 
+from papi_backup.engine.backup import content as content_module
 from papi_backup.engine.backup.chunk_index import ChunkIndex, Place
 from papi_backup.engine.backup.content import ContentReader
 from papi_backup.engine.backup.readings import HOLE, ReadFile
@@ -63,7 +65,10 @@ class Bench:
         self.reader = ContentReader(self.keys, CHUNKER, self.index, self.segments)
 
     def read(self, path: Path) -> ReadFile:
-        return self.reader.read(os.fsencode(path).lstrip(b"/"))
+        return self.read_all([path])[0]
+
+    def read_all(self, paths: Sequence[Path]) -> list[ReadFile]:
+        return self.reader.read_all([os.fsencode(path).lstrip(b"/") for path in paths])
 
     def stored(self, file: ReadFile) -> bytes:
         """Return the content behind a file's pieces, from the storage."""
@@ -134,6 +139,31 @@ def test_a_content_met_again_is_stored_once(tmp_path: Path, bench: Bench) -> Non
     assert bench.read(tmp_path / "a").pieces == bench.read(tmp_path / "b").pieces
     bench.segments.finish()
     assert sum(map(len, bench.storage.objects.values())) < len(content) * 1.05
+
+
+def test_each_file_of_a_batch_gets_its_own_content(tmp_path: Path, bench: Bench) -> None:
+    """Small ones wait to be stored together; what lies between them does not move them."""
+    rng = random.Random(7)
+    sizes = [0, 1, 100, CHUNKER.minimum - 1, CHUNKER.minimum, CHUNKER.minimum + 1, CAP + 1]
+    paths = [tmp_path / f"{number:03}" for number in range(120)]
+    for path in paths:
+        kind = rng.randrange(10)
+        if kind == 0:
+            path.mkdir()
+        elif kind > 1:  # else it has vanished
+            path.write_bytes(noise(rng.choice(sizes), rng.randrange(3)))
+    files = bench.read_all(paths)
+    assert len(files) == len(paths)
+    for path, file in zip(paths, files, strict=True):
+        if path.is_file():
+            assert file.facts is not None
+            assert file.facts.inode == path.stat().st_ino
+            assert bench.stored(file) == path.read_bytes()
+            assert file.bytes_read == path.stat().st_size
+        else:
+            assert (file.facts, file.vanished) == (None, not path.exists())
+    stored = sum(map(len, bench.storage.objects.values()))
+    assert stored < 1.1 * 3 * sum(sizes)
 
 
 @pytest.mark.parametrize(
@@ -268,6 +298,36 @@ def test_a_file_that_changes_while_it_is_read_is_read_once_more(
     assert file.facts.mtime_ns == os.fstat(descriptor).st_mtime_ns
     assert file.bytes_read > len(stored)
     os.close(descriptor)
+
+
+def _overwrite_at_once(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.write(b"new")
+
+
+@pytest.mark.parametrize("how", [_grow, _shrink, _overwrite, _overwrite_at_once, _change_mode])
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_a_small_file_that_changes_while_it_is_read_is_saved_as_it_is_then_or_marked(
+    tmp_path: Path, bench: Bench, how: Callable[[Path], None], times: int
+) -> None:
+    """Its attributes are asked for between the first look at it and its content."""
+    path = tmp_path / "file"
+    path.write_bytes(noise(5000))
+    os.utime(path, ns=(0, 0))
+    rest = itertools.chain([how] * times, itertools.repeat(lambda _path: None))
+    ask = content_module.read_xattrs
+
+    def asked(target: int | bytes) -> dict[bytes, bytes]:
+        next(rest)(path)
+        return ask(target)
+
+    with mock.patch.object(content_module, "read_xattrs", asked):
+        file = bench.read(path)
+    assert file.facts is not None
+    assert file.changed == (times == 3)  # staged, read, read once more: three looks in all
+    assert path.read_bytes().startswith(bench.stored(file))
+    assert file.changed or file.facts.size == path.stat().st_size
+    assert file.facts.ctime_ns == path.stat().st_ctime_ns
 
 
 @pytest.mark.parametrize("how", _CHANGES[:4])

@@ -5,9 +5,12 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
-from papi_backup.engine.backup.files import Owners, entry_of
+import pytest
+
+from papi_backup.engine.backup.files import Owners, entry_of, link_group_of
 
 
 def group_of(path: Path) -> str:
@@ -34,3 +37,13 @@ def test_another_file_that_gets_the_same_device_and_inode_later_is_another_group
     before = group_of(tmp_path / "a")
     os.utime(tmp_path / "a", ns=(0, 0))  # gives the inode a new change time
     assert group_of(tmp_path / "a") != before
+
+
+@pytest.mark.parametrize("names", [0, 1])
+def test_a_file_system_that_does_not_count_names_tells_of_no_links(tmp_path: Path, names: int) -> None:
+    """As some in user space, which may give all files one inode number: they are not one file."""
+    (tmp_path / "a").write_bytes(b"x")
+    status = os.lstat(tmp_path / "a")
+    members = list(status)
+    members[stat.ST_NLINK] = names
+    assert not link_group_of(os.stat_result(members, {"st_ctime_ns": status.st_ctime_ns}))

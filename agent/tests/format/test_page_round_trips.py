@@ -28,7 +28,7 @@ from papi_backup.engine.format.entries import (
     walk_keys,
 )
 from papi_backup.engine.format.leaf import LeafPage
-from papi_backup.engine.format.leaf_encoding import encode_leaf
+from papi_backup.engine.format.leaf_encoding import LeafEncoder, encode_leaf
 from papi_backup.engine.format.pages import (
     MOST_VOLUMES,
     Child,
@@ -64,6 +64,28 @@ def test_a_leaf_comes_back_with_everything_about_every_file(entries: list[Entry]
     assert page.mtimes == [entry.mtime_ns for entry in entries]
     assert page.types == "".join(entry.type for entry in entries)
     assert len(page) == len(entries)
+
+
+@given(leaves(), st.lists(st.tuples(st.integers(1, 8), st.booleans()), max_size=8))
+def test_rows_taken_over_from_earlier_pages_are_what_they_were(
+    entries: list[Entry], cuts: list[tuple[int, bool]]
+) -> None:
+    """Runs of rows, fresh entries between them, each run from a page that holds more than it."""
+    whole = decoded_leaf(encode_leaf(entries))
+    encoder, row = LeafEncoder(), 0
+    for length, fresh in [*cuts, (len(entries), False)]:
+        stop = min(row + length, len(entries))
+        if fresh:
+            for entry in entries[row:stop]:
+                encoder.add(entry)
+        else:
+            page, start = (whole, row) if length % 2 else (decoded_leaf(encode_leaf(entries[row:])), 0)
+            encoder.extend(page, start, start + stop - row)
+        row = stop
+        if row == len(entries):
+            break
+    assert len(encoder) == len(entries)
+    assert list(decoded_leaf(encoder.encode()).entries()) == entries
 
 
 @given(leaves())

@@ -146,7 +146,7 @@ def entry_of(path: bytes, status: os.stat_result, owners: Owners) -> Entry | Non
         inode=status.st_ino,
         size=status.st_size if kind == FILE else 0,
     )
-    if kind != DIRECTORY and status.st_nlink > 1:
+    if kind != DIRECTORY:
         entry.link_group = link_group_of(status)
     if kind in (CHARACTER, BLOCK):
         entry.device = (os.major(status.st_rdev), os.minor(status.st_rdev))
@@ -156,11 +156,14 @@ def entry_of(path: bytes, status: os.stat_result, owners: Owners) -> Entry | Non
 
 
 def link_group_of(status: os.stat_result) -> str:
-    """Return what all names of one file share.
+    """Return what all names of one file share; empty for a file that has no other name.
 
+    Some file systems in user space tell no number of names, 0, and may tell no inode numbers either.
     Device numbers may swap at a reboot while kept pages still hold the old ones: the change time,
     which all names of a file share, keeps two files from getting one group.
     """
+    if status.st_nlink <= 1:
+        return ""
     return f"{status.st_dev:x}:{status.st_ino:x}:{status.st_ctime_ns:x}"
 
 

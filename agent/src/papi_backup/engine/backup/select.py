@@ -179,13 +179,13 @@ class Selection:
 
     def _add_file(self, path: bytes, status: os.stat_result, previous: PreviousRow | None) -> None:
         """Put a file into the list; reading it tells the rest, but which names are of one file."""
-        if status.st_nlink == 1:
+        group = link_group_of(status)
+        if group:
+            self._files.add(Row(path, previous, None, self._linked(path, status, group)))
+        else:
             content = Content(path)
             self._files.add(Row(path, previous, None, content))
             self._hand_out(content, status.st_size)
-        else:
-            group = link_group_of(status)
-            self._files.add(Row(path, previous, None, self._linked(path, status, group)))
 
     def _add_ancestors(self, found: list[Found]) -> None:
         for path, status in found:
