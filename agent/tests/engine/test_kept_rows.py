@@ -10,6 +10,7 @@ import shutil
 import time
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -146,7 +147,7 @@ def test_the_head_of_one_page_and_the_tail_of_the_next_are_neither_of_the_two(fl
 
 
 def test_a_kept_row_whose_content_list_has_pages_keeps_the_volumes_that_these_need(flat: Host) -> None:
-    large, small = flat.tree / "030", flat.tree / "031"
+    large, small = (Path("/", os.fsdecode(path)) for path in pages_of(flat)[3][4:6])
     with mock.patch.object(filelist, "MOST_ITEMS", 1):
         large.write_bytes(random.Random(1).randbytes(3 << 20))
         back_up_and_look(flat)
