@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import random
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from backing_host import Host
 from memory_storage import MemoryStorage, MemoryWriter
 from seen_trees import tree_on_disk
 
+from papi_backup.engine.backup.chunk_index import ChunkIndex
+from papi_backup.engine.backup.previous import PARENT_SEGMENTS, PreviousList
 from papi_backup.engine.format.names import CATALOG
 from papi_backup.engine.opened import PageReader
 from papi_backup.engine.storage.directory import DirectoryStorage
@@ -295,3 +298,28 @@ def test_the_newest_state_is_under_the_name_of_the_catalog(host: Host) -> None:
     result = host.back_up("inc")
     assert CATALOG + result.catalog_path in host.object_names()
     assert result.backup_date == host.backups()[-1].date
+
+
+class ToldChunks(ChunkIndex):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__(multiprocessing.get_context("fork").Lock())
+        self.told: list[tuple[bytes, tuple[int, int]]] = []
+
+    def add_all(self, chunks: Iterable[tuple[bytes, tuple[int, int]]]) -> None:
+        self.told.extend(chunks)
+
+
+def test_holes_of_the_previous_list_are_no_chunks_not_even_the_first(tmp_path: Path) -> None:
+    for name in ("tree", "storage"):
+        (tmp_path / name).mkdir()
+    host = Host(tmp_path, lambda: DirectoryStorage(tmp_path / "storage"))
+    with (host.tree / "sparse").open("wb") as file:
+        file.truncate(3 << 20)
+    (host.tree / "written").write_bytes(noise(1000))
+    host.back_up("full")
+    index = ToldChunks()
+    PreviousList(host.storage(), host.opened(), None).fill(index)
+    index.close()
+    assert [place for _chunk_id, place in index.told] == [(PARENT_SEGMENTS, 0)]

@@ -101,8 +101,10 @@ class PreviousList:
         sparse = self.sparse
         last, number = None, 0
         for segment, offset, _length, chunk_id in self._items():
+            if segment is None:
+                continue
             if segment is not last:
-                if segment is None or segment in sparse:
+                if segment in sparse:
                     continue
                 last, number = segment, self.number(segment)
             yield chunk_id, (number, offset)
