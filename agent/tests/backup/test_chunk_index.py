@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from papi_backup.engine.backup.chunk_index import ChunkIndex, Place
 
 FORK = multiprocessing.get_context("fork")
-FIRST_GENERATION = 1 << 14
+FIRST_GENERATION = 1 << 16
 """Slots of the first table; two thirds of them are used before the next begins."""
 
 
@@ -50,7 +50,7 @@ def test_it_answers_as_a_dictionary_that_keeps_the_first(steps: list[tuple[bytes
 
 
 def test_nothing_is_lost_when_tables_fill_and_larger_ones_begin(index: ChunkIndex) -> None:
-    count = FIRST_GENERATION * 4  # into the third generation
+    count = FIRST_GENERATION * 9 // 4  # into the third generation
     for number in range(count):
         index.add(chunk(number), Place(number, number + 1))
     assert all(index.find(chunk(number)) == Place(number, number + 1) for number in range(count))

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which chunks a chain already holds: one table in shared memory for all processes of a job.
 
-Open addressing over 16-byte chunk ids, in generations that quadruple, so that it starts small and
-is never rebuilt.  A lock makes each operation whole; two processes may still store the same chunk
+Open addressing over 16-byte chunk ids, in generations that double, so that it starts small and is
+never rebuilt.  A lock makes each operation whole; two processes may still store the same chunk
 once each between look-up and insertion, which the format allows (design section 4, "Chunks").
 """
 
@@ -20,9 +20,7 @@ ID_SIZE = 16
 _SLOT = struct.Struct("<16sII")
 _SLOT_SIZE = _SLOT.size
 _HEADER = struct.Struct("<II")
-_FIRST = 1 << 14
-_GROWTH = 2
-"""Binary digits by which each generation is larger than the one before."""
+_FIRST = 1 << 16
 _PAGE = mmap.ALLOCATIONGRANULARITY
 _EMPTY = bytes(ID_SIZE)
 
@@ -124,4 +122,4 @@ class ChunkIndex:
 
 
 def _slots(generation: int) -> int:
-    return _FIRST << (_GROWTH * generation)
+    return _FIRST << generation
