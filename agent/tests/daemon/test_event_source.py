@@ -195,7 +195,8 @@ def test_an_agent_that_refuses_or_is_not_trusted_is_logged_once_and_watched_on(
     watched.run("good")
 
     def lines() -> list[str]:
-        return [record.getMessage() for record in caplog.records if record.name == "papi.backup.backup_events"]
+        ours = (record for record in caplog.records if record.name == "papi.backup.backup_events")
+        return [record.getMessage() for record in ours]
 
     assert events_of(arguments, lambda found: not found, lambda: bool(lines())) == []
     assert len(lines()) == 1
