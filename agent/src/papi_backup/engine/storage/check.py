@@ -68,7 +68,9 @@ def run_check(
 ) -> StorageCheck:
     """Check ``storage`` in a thread, and close it; see :func:`check_with`."""
     check = _Check(storage, before, after, room)
-    answers: queue.Queue[StorageCheck | PapiError | None] = queue.Queue()
+    answers: queue.Queue[tuple[StorageCheck | PapiError | None, float]] = queue.Queue()
+    end = time.monotonic() + max(0.0, deadline_seconds)
+    silence = f"no answer within {deadline_seconds:.2g} s"
 
     def run() -> None:
         answer: StorageCheck | PapiError | None = None  # None: a programming error, on standard error
@@ -77,17 +79,20 @@ def run_check(
         except PapiError as error:
             answer = from_code(error.code, f"{check.step}: {error.message}")
         finally:
-            answers.put(answer)
+            answers.put((answer, time.monotonic()))
             storage.close()
 
     threading.Thread(target=run, name="storage check", daemon=True).start()
     try:
-        answer = answers.get(timeout=max(0.0, deadline_seconds))
+        answer, answered = answers.get(timeout=max(0.0, end - time.monotonic()))
     except queue.Empty:
         storage.close()  # wakes the thread, which nobody waits for
-        raise InvalidStorageError(f"{check.step}: no answer within {deadline_seconds:.2g} s") from None
+        raise InvalidStorageError(f"{check.step}: {silence}") from None
     if isinstance(answer, StorageCheck):
         return answer
+    if answer is not None and answered >= end:
+        # What gives up at the same moment says so in words of its own: it was silence all the same.
+        raise InvalidStorageError(f"{check.step}: {silence}")
     raise answer or RuntimeError(f"the storage check failed at step {check.step!r}")
 
 
