@@ -146,10 +146,10 @@ def _describe(peer: Peer, options: Options) -> str:
 def _verdict(one: Verdict) -> str:
     target = one.target
     if target.other:
-        bar, measured = f"{target.bar:.2f}", f"{one.measured:.2f}"
+        bound, measured = f"{target.bound:.2f}", f"{one.measured:.2f}"
     else:
-        bar, measured = f"{target.bar / 2**20:.0f} MiB", f"{one.measured / 2**20:.2f} MiB"
-    cells = (target.data_set, target.storage, target.step, target.quantity, target.other, bar, measured)
+        bound, measured = f"{target.bound / 2**20:.0f} MiB", f"{one.measured / 2**20:.2f} MiB"
+    cells = (target.data_set, target.storage, target.step, target.quantity, target.other, bound, measured)
     return f"| {' | '.join(cells)} | {'met' if one.met else '**missed**'} |"
 
 

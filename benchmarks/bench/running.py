@@ -33,7 +33,7 @@ class Run:
         cache: Path,
         say: Say,
         *,
-        providers: Mapping[str, Provider] = PROVIDERS,
+        providers: Mapping[str, Provider] | None = None,
         free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
         user: int | None = None,
     ) -> None:
@@ -42,7 +42,7 @@ class Run:
         self._options = options
         self._cache = cache
         self._say = say
-        self._providers = providers
+        self._providers = PROVIDERS if providers is None else providers
         self._free_bytes = free_bytes
         self._user = os.geteuid() if user is None else user
 

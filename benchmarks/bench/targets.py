@@ -37,14 +37,14 @@ _PIPE_FULL = 1.3
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """``ours`` by ``other`` (a tool) may be at most ``bar``; with no tool, ours alone may."""
+    """``ours`` by ``other`` (a tool) may be at most ``bound``; with no tool, ours alone may."""
 
     data_set: str
     storage: str
     step: str
     quantity: str
     other: str
-    bar: float
+    bound: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +56,19 @@ class Verdict:
 
     @property
     def met(self) -> bool:
-        """Whether the bar holds."""
-        return self.measured <= self.target.bar
+        """Whether the bound holds."""
+        return self.measured <= self.target.bound
 
 
 def _all_targets() -> list[Target]:
     found = []
-    for (data_set, step), bar in _WALLS.items():
-        found.append(Target(data_set, "sftp", step, "wall", "restic", bar))
-        found.append(Target(data_set, "sftp", step, "cpu", "restic", round(bar + _CPU_ALLOWANCE, 2)))
+    for (data_set, step), bound in _WALLS.items():
+        found.append(Target(data_set, "sftp", step, "wall", "restic", bound))
+        found.append(Target(data_set, "sftp", step, "cpu", "restic", round(bound + _CPU_ALLOWANCE, 2)))
         found.append(Target(data_set, "sftp", step, "peak", "restic", _PEAKS[step]))
         found.append(Target(data_set, "s3", step, "wall", "restic", _S3_WALL))
-    for data_set, bar in _STORED.items():
-        found += [Target(data_set, "sftp", step, "stored", "restic", bar) for step in ("full", "changed")]
+    for data_set, bound in _STORED.items():
+        found += [Target(data_set, "sftp", step, "stored", "restic", bound) for step in ("full", "changed")]
         found.append(Target(data_set, "sftp", "full", "wall", "tar pipe", _PIPE_FULL))
     found.append(Target("large", "sftp", "restore one", "transferred", "", ONE_FILE_BYTES))
     return found

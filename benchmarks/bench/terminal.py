@@ -20,7 +20,7 @@ def text_of(report: Report) -> str:
         if not one.met:
             target = one.target
             what = f"{target.data_set}, {target.storage}, {target.step}, {target.quantity}"
-            parts.append(f"  missed: {what}: {one.measured:.2f}, at most {target.bar:g}")
+            parts.append(f"  missed: {what}: {one.measured:.2f}, at most {target.bound:g}")
     parts += [f"left out: {sentence}" for sentence in report.results.left_out]
     parts += [f"FAILED: {sentence}" for sentence in report.results.failures]
     return "\n".join(parts)

@@ -125,13 +125,18 @@ ANSWERS: dict[str, Spec] = {
 }
 
 
+def _is_just(value: object, kind: type) -> bool:
+    """Whether a value is of a type; a boolean is no number."""
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+
+
 def departures(spec: Spec, value: object, where: str = "data") -> Iterator[str]:
     """Tell where an answer departs from the spec."""
     match spec:
         case str():
             yield from [] if value == spec else [f"{where} is {value!r}, not {spec!r}"]
         case type():
-            yield from [] if type(value) is spec else [f"{where} is {value!r}, which is no {spec.__name__}"]
+            yield from [] if _is_just(value, spec) else [f"{where} is {value!r}, which is no {spec.__name__}"]
         case Each(inner) if isinstance(value, list):
             for number, each in enumerate(value):
                 yield from departures(inner, each, f"{where}[{number}]")

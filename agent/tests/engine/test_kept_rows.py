@@ -47,7 +47,7 @@ def host() -> Iterator[Host]:
 
 
 def change(tree: ChangingTree, rng: random.Random, times: int) -> None:
-    for _ in range(times):
+    for _unused in range(times):
         pick = rng.randrange(10_000)
         name = rng.choice([b"a", b"b-", b".c", b"\xff"]) + b"%d" % rng.randrange(90)
         what = rng.randrange(8)
