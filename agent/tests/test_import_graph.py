@@ -7,6 +7,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -49,6 +50,7 @@ def module_name(path: Path) -> str:
 MODULES = {module_name(path): path for path in sorted((ROOT / PACKAGE).rglob("*.py"))}
 
 
+@cache
 def imports_of(module: str) -> set[str]:
     """Return the dotted names ``module`` imports, wherever in the file; ours as modules that exist."""
     found: set[str] = set()

@@ -89,8 +89,10 @@ class _Run:
         return found
 
     def _environment(self, step: Step) -> dict[str, str]:
+        """Daemons and workers are started hundreds of times: byte code is kept, whatever the caller has."""
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         return {
-            **os.environ,
+            **inherited,
             "LC_ALL": "C.UTF-8",
             "PATH": f"{BIN}:{os.environ.get('PATH', os.defpath)}",
             RUN_VARIABLE: self._id,

@@ -3,12 +3,14 @@
 """A pytest plugin for ``make quick``: leaves out what takes long, so that the inner loop is one.
 
 Left out are tests marked ``slow``, those that use a real server, and modules that run whole backups,
-restores or daemons again and again.  ``make test`` runs all of them.
+restores or daemons again and again; properties are tried with fewer examples.  ``make test`` runs all.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,26 +20,46 @@ if TYPE_CHECKING:
 LONG_MODULES = frozenset(
     {
         "test_alterations",
+        "test_api_access",
         "test_api_conformance",
         "test_api_dates",
         "test_api_dry_run",
         "test_api_fuzz",
         "test_api_hostile_clients",
+        "test_api_job_listing",
+        "test_api_methods",
+        "test_api_peers",
+        "test_api_results",
+        "test_api_roles",
         "test_api_schemathesis",
         "test_api_server",
         "test_api_silent_clients",
         "test_api_strangers",
         "test_api_tls",
+        "test_api_two_administrators",
         "test_backup_check",
         "test_backup_failures",
+        "test_bad_input",
         "test_cancel",
+        "test_catalog_requests",
         "test_changes",
+        "test_check",
+        "test_chunk_index",
+        "test_cli_commands",
+        "test_content_reader",
         "test_daemon",
         "test_daemon_access",
         "test_event_source",
+        "test_extreme_trees",
+        "test_golden_format_v1",
         "test_histories",
         "test_hung_storage",
         "test_index_cache",
+        "test_kept_rows",
+        "test_limits",
+        "test_manifest_bodies",
+        "test_moving_sources",
+        "test_page_round_trips",
         "test_parent_choice",
         "test_query_helper",
         "test_real_answers",
@@ -47,6 +69,8 @@ LONG_MODULES = frozenset(
         "test_restore_circle",
         "test_restore_damage",
         "test_restore_failures",
+        "test_restore_fetch",
+        "test_restore_given_up",
         "test_restore_include",
         "test_restore_overwrite",
         "test_restore_plan",
@@ -58,6 +82,8 @@ LONG_MODULES = frozenset(
         "test_state_durability",
         "test_strangers_whole_way",
         "test_supervisor",
+        "test_termination",
+        "test_throttled",
         "test_two_at_once",
         "test_two_weeks",
         "test_volumes_and_pages",
@@ -66,7 +92,15 @@ LONG_MODULES = frozenset(
 )
 """By their times in a run of everything; a module that grows beyond some seconds belongs here."""
 
+_EXAMPLES = 10
 _SERVER_WORDS = ("sshd", "ssh_access", "s3_server", "s3_access", "sftp")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before any test is read: each takes the number of examples that stands when it is defined."""
+    del config
+    settings.register_profile("inner loop", max_examples=_EXAMPLES, deadline=None)
+    settings.load_profile("inner loop")
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:

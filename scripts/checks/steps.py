@@ -86,7 +86,7 @@ def _test_steps(target: str) -> list[Step]:
     parallel = ("-n", _WORKERS, "--dist", "loadscope")
     fast = ("-p", "checks.inner_loop") if target == "quick" else ()
     return [
-        _pytest("collection", "tests/unit", targets=tests),
+        _pytest("collection", "tests/unit", *parallel, targets=tests),
         _pytest("comparer", "tests/compare", targets=("all",)),
         _pytest("tooling", "tests/tooling", targets=("all",)),
         _pytest("agent", "tests", *parallel, *fast, targets=tests, directory="agent"),
