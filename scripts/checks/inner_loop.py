@@ -47,6 +47,7 @@ LONG_MODULES = frozenset(
         "test_chunk_index",
         "test_cli_commands",
         "test_content_reader",
+        "test_costs",
         "test_daemon",
         "test_daemon_access",
         "test_event_source",
