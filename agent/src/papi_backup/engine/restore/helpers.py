@@ -17,7 +17,6 @@ import signal
 import sys
 import time
 import traceback
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
@@ -25,6 +24,7 @@ from typing import Any, NoReturn
 
 from papi_backup.engine.child_process import die_with_parent
 from papi_backup.engine.restore.crew import Claims
+from papi_backup.engine.restore.queue import ShareQueue
 from papi_backup.engine.restore.share import Share, ShareResult, WorkPlan
 from papi_backup.engine.restore.worker import Told, Worker
 from papi_backup.engine.storage.protocol import StorageOpener
@@ -106,14 +106,15 @@ class Helpers:
         self, plan: WorkPlan, shares: Iterable[Share], claims: Claims, told: Told
     ) -> Iterator[ShareResult]:
         """See ``crew.Crew``: each helper gets another share when it is done with one, large files first."""
-        waiting = deque(shares)
+        waiting = ShareQueue(list(shares), len(self._helpers))
         for helper in self._helpers:
             helper.send("plan", plan)
         while True:
-            for helper in self._helpers:
-                if waiting and not helper.busy:
+            for number, helper in enumerate(self._helpers):
+                share = None if helper.busy else waiting.take(number)
+                if share is not None:
                     helper.busy = True
-                    helper.send("share", waiting.popleft())
+                    helper.send("share", share)
             busy = [helper for helper in self._helpers if helper.busy]
             if not busy:
                 return
@@ -129,7 +130,7 @@ class Helpers:
                 else:
                     result: ShareResult = message[1]
                     helper.busy = False
-                    waiting.extendleft(reversed(result.large))
+                    waiting.put_first(result.large)
                     yield result
 
     def close(self) -> None:

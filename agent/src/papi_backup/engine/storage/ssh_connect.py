@@ -18,13 +18,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-import paramiko
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_ssh_private_key
 
 from papi_backup.engine.storage.connecting import Entering, UnreachableError, untold
 from papi_backup.engine.storage.host_key import fingerprint, same_key, signature_algorithms
+from papi_backup.engine.storage.lean_paramiko import paramiko
 from papi_backup.engine.storage.sftp_session import SftpSession
 from papi_backup.engine.storage.sftp_wire import ConnectionLostError
 from papi_backup.model.errors import InvalidStorageError, StorageCredentialsError
