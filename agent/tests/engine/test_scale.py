@@ -152,11 +152,11 @@ def test_changes_far_apart_in_the_tree_do_not_share_a_segment(host: Host) -> Non
 
 def test_two_processes_that_restore_fetch_little_twice(host: Host) -> None:
     sizes = random.Random(3)
-    for number in range(6000):
+    for number in range(12_000):
         path = host.tree / f"{number // 60:03}" / f"{number}"
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(sizes.randbytes(sizes.randrange(1000, 30_000)))
     saved = host.back_up("full")
     restored = host.restore(host.base / "out", host.clock)
     print(f"\n{restored.size_transferred / saved.bytes_stored:.3f} of what was stored was fetched")
-    assert restored.size_transferred < 1.25 * saved.bytes_stored
+    assert restored.size_transferred < 1.2 * saved.bytes_stored
