@@ -83,7 +83,7 @@ def _lint_steps() -> list[Step]:
 
 def _test_steps(target: str) -> list[Step]:
     tests = ("all", "quick")
-    parallel = ("-n", _WORKERS, "--dist", "loadscope")
+    parallel = ("-n", _WORKERS, "--dist", "loadscope", "--no-loadscope-reorder")
     fast = ("-p", "checks.inner_loop") if target == "quick" else ()
     return [
         _pytest("collection", "tests/unit", *parallel, targets=tests),

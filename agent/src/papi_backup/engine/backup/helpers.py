@@ -9,7 +9,6 @@ key material reaches them over a pipe once the parent backup is known.
 from __future__ import annotations
 
 import ctypes
-import gc
 import itertools
 import multiprocessing
 import os
@@ -140,15 +139,12 @@ class HelperPool:
         self._inline: Pipeline | None = None
         self._inline_storage: Storage | None = None
         self._helpers: list[_Helper] = []
-        gc.collect()
-        gc.freeze()
         for number in range(count):
             ours, theirs = context.Pipe()
             process = context.Process(target=self._run, args=(number, count, theirs, ours), daemon=True)
             process.start()
             theirs.close()
             self._helpers.append(_Helper(number, process, ours))
-        gc.unfreeze()
 
     @property
     def bytes_read(self) -> int:

@@ -9,7 +9,6 @@ What crosses are shares, counts, and questions who writes a hard-linked file.
 from __future__ import annotations
 
 import contextlib
-import gc
 import logging
 import multiprocessing
 import os
@@ -82,20 +81,13 @@ class Helpers:
     def __init__(self, number: int, opener: StorageOpener) -> None:
         context = multiprocessing.get_context("fork")
         self._helpers: list[_Helper] = []
-        gc.collect()
-        gc.freeze()
-        try:
-            for _number in range(number):
-                ours, theirs = context.Pipe()
-                inherited = [ours, *(helper.pipe for helper in self._helpers)]
-                process = context.Process(
-                    target=_run, args=(os.getpid(), opener, theirs, inherited), daemon=True
-                )
-                process.start()
-                theirs.close()
-                self._helpers.append(_Helper(process, ours))
-        finally:
-            gc.unfreeze()
+        for _number in range(number):
+            ours, theirs = context.Pipe()
+            inherited = [ours, *(helper.pipe for helper in self._helpers)]
+            process = context.Process(target=_run, args=(os.getpid(), opener, theirs, inherited), daemon=True)
+            process.start()
+            theirs.close()
+            self._helpers.append(_Helper(process, ours))
 
     def connect(self) -> None:
         """Have the helpers connect, while it is still found out what they are to do."""
