@@ -204,6 +204,24 @@ def test_a_restore_that_is_terminated_removes_its_temporary_files(
     process.join()
 
 
+def test_a_termination_in_the_moment_in_which_a_file_is_made_leaves_nothing(
+    host: RestoringHost, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No signal can be timed so well; the lock is what follows the making."""
+
+    def terminated(descriptor: int, operation: int) -> None:
+        del descriptor, operation
+        assert temporary_files(out) != []
+        raise SystemExit(143)
+
+    (host.tree / "file").write_text("content")
+    host.back_up()
+    monkeypatch.setattr("papi_backup.engine.restore.files.fcntl.flock", terminated)
+    with pytest.raises(SystemExit):
+        host.restore(host.order(out))
+    assert temporary_files(out) == []
+
+
 @pytest.mark.slow
 def test_a_file_that_another_restore_is_writing_is_no_leftover(host: RestoringHost, out: Path) -> None:
     for name in ("1", "2"):

@@ -67,11 +67,16 @@ class Placer:
         self._prefix = b"%s%x-" % (tree.temporary_prefix, os.getpid())
         self._number = 0
         self._pending: NewFile | None = None
+        self._begun: tuple[bytes, bytes] | None = None
+        """Directory and temporary name of the file on its way, from before it exists: for SIGTERM then."""
 
     def begin(self, entry: Entry) -> NewFile:
         """Start a regular file; there is at most one at a time.  Raises BlockedError and OSError."""
-        place = self._tree.directory(split(entry.path)[0])
-        self._pending = NewFile(place, self._temporary(), entry)
+        directory = split(entry.path)[0]
+        place = self._tree.directory(directory)
+        temporary = self._temporary()
+        self._begun = directory, temporary
+        self._pending = NewFile(place, temporary, entry)
         return self._pending
 
     def finish(self, file: NewFile, *, ends_in_hole: bool) -> None:
@@ -80,33 +85,33 @@ class Placer:
         directory, name = split(file.entry.path)
         place = self._tree.directory(directory)
         self._rename(place, file.temporary, name, file.entry.path)
-        self._pending = None
+        self._pending = self._begun = None
         os.close(file.descriptor)
 
     def abandon(self) -> None:
         """Remove the file on its way, if any; never raises."""
-        file, self._pending = self._pending, None
-        if file is None:
-            return
-        with contextlib.suppress(OSError, BlockedError):
-            place = self._tree.directory(split(file.entry.path)[0])
-            os.unlink(file.temporary, dir_fd=place.descriptor)
-        with contextlib.suppress(OSError):
-            os.close(file.descriptor)
+        if self._begun is not None:
+            directory, temporary = self._begun
+            with contextlib.suppress(OSError, BlockedError):
+                os.unlink(temporary, dir_fd=self._tree.directory(directory).descriptor)
+        if self._pending is not None:
+            with contextlib.suppress(OSError):
+                os.close(self._pending.descriptor)
+        self._pending = self._begun = None
 
     def special(self, entry: Entry) -> None:
         """Make a symbolic link, FIFO or device.  Raises BlockedError and OSError."""
         directory, name = split(entry.path)
         place = self._tree.directory(directory)
         temporary = self._temporary()
-        if entry.type == SYMLINK:
-            os.symlink(entry.link_target, temporary, dir_fd=place.descriptor)
-        elif entry.type == FIFO:
-            os.mkfifo(temporary, 0o600, dir_fd=place.descriptor)
-        else:
-            device = os.makedev(*(entry.device or (0, 0)))
-            os.mknod(temporary, _DEVICES[entry.type] | 0o600, device, dir_fd=place.descriptor)
         try:
+            if entry.type == SYMLINK:
+                os.symlink(entry.link_target, temporary, dir_fd=place.descriptor)
+            elif entry.type == FIFO:
+                os.mkfifo(temporary, 0o600, dir_fd=place.descriptor)
+            else:
+                device = os.makedev(*(entry.device or (0, 0)))
+                os.mknod(temporary, _DEVICES[entry.type] | 0o600, device, dir_fd=place.descriptor)
             self._metadata.set_special(place.descriptor, temporary, entry)
             self._rename(place, temporary, name, entry.path)
         except BaseException:
@@ -126,23 +131,20 @@ class Placer:
             place = self._tree.directory(directory)
             if _is_same_file(source, head_name, place.descriptor, name):
                 return False
-            temporary = self._temporary()
-            os.link(
-                head_name,
-                temporary,
-                src_dir_fd=source,
-                dst_dir_fd=place.descriptor,
-                follow_symlinks=False,
-            )
+            self._link(source, head_name, place, name, path)
         finally:
             os.close(source)
+        return True
+
+    def _link(self, source: int, head_name: bytes, place: Place, name: bytes, path: bytes) -> None:
+        at, temporary = place.descriptor, self._temporary()
         try:
+            os.link(head_name, temporary, src_dir_fd=source, dst_dir_fd=at, follow_symlinks=False)
             self._rename(place, temporary, name, path)
         finally:
             # Renaming one name of a file to another of its names does nothing, and leaves both.
             with contextlib.suppress(OSError):
-                os.unlink(temporary, dir_fd=place.descriptor)
-        return True
+                os.unlink(temporary, dir_fd=at)
 
     def fix_metadata(self, entry: Entry, descriptor: int) -> bool:
         """Bring the metadata of something open that is already right otherwise in line.

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from papi_backup.engine.restore.failures import reason_of
 from papi_backup.engine.restore.tree import TEMPORARY_PREFIX, Target
+from papi_backup.engine.termination import termination_deferred
 from papi_backup.model.errors import InvalidParameterError, TransferError
 from papi_backup.model.job import RestoreOrder
 
@@ -68,8 +69,9 @@ def make_target(target: Target) -> bool:
 
 def _probe(path: bytes) -> None:
     name = os.path.join(path, TEMPORARY_PREFIX + b"probe-" + secrets.token_hex(8).encode())
-    os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
-    os.unlink(name)
+    with termination_deferred():
+        os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        os.unlink(name)
 
 
 def is_empty(target: Target) -> bool:
