@@ -73,7 +73,7 @@ def cost_of(job: Callable[[], object], storage: CountingStorage) -> Cost:
     profile = cProfile.Profile()
     profile.runcall(job)
     counts = {key: row[1] for key, row in pstats.Stats(profile).stats.items()}  # type: ignore[attr-defined]
-    kernel = sum(count for (_, _, name), count in counts.items() if "posix." in name and _enters(name))
+    kernel = sum(count for key, count in counts.items() if "posix." in key[2] and _enters(key[2]))
     return Cost(storage.held - held, storage.requests.total(), kernel, sum(counts.values()))
 
 
