@@ -4,16 +4,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import secrets
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from checks.missing_parts import NOTES_VARIABLE
 from checks.steps import BIN, TARGETS, Step, steps_of
@@ -43,7 +49,10 @@ def main(arguments: Sequence[str]) -> int:
     _RESULTS.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, _stop)
     run = _Run(secrets.token_hex(8))
-    outcomes = [run.do(step) for step in steps_of(arguments[0])]
+    steps = steps_of(arguments[0])
+    outcomes = [run.do(step) for step in steps if not step.lane]
+    lanes = dict.fromkeys(step.lane for step in steps if step.lane)
+    outcomes += run.side_by_side([[step for step in steps if step.lane == lane] for lane in lanes])
     return _tell(outcomes, run.notes())
 
 
@@ -58,17 +67,48 @@ class _Run:
     def __init__(self, run_id: str) -> None:
         self._id = run_id
         self._notes = (_RESULTS / f"missing-{run_id}").absolute()
+        self._numbers = itertools.count(1)
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._stopped = False
+        self._printing = threading.Lock()
 
-    def do(self, step: Step) -> Outcome:
-        """Run one step and look for what it left running."""
-        print(f"\n=== {step.name}", flush=True)
+    def side_by_side(self, lanes: Sequence[Sequence[Step]]) -> list[Outcome]:
+        """Run the lanes at the same time, the steps of each in order; each one's output comes as a whole."""
+        if not lanes:
+            return []
+        with ThreadPoolExecutor(len(lanes)) as pool:
+            futures = [pool.submit(self._lane, lane) for lane in lanes]
+            try:
+                return [outcome for future in futures for outcome in future.result()]
+            except BaseException:
+                self._stopped = True
+                for process in list(self._running):
+                    _end(process)
+                raise
+
+    def _lane(self, steps: Sequence[Step]) -> list[Outcome]:
+        outcomes = []
+        for step in steps:
+            if self._stopped:
+                break
+            with tempfile.TemporaryFile() as output:
+                outcomes.append(self.do(step, output))
+        return outcomes
+
+    def do(self, step: Step, output: IO[bytes] | None = None) -> Outcome:
+        """Run one step and look for what it left running; with ``output`` it is shown when it is over."""
         started = time.monotonic()
-        counted = (_RESULTS / f"{self._id}.xml").absolute()
+        run_id = f"{self._id}-{next(self._numbers)}"
+        counted = (_RESULTS / f"{run_id}.xml").absolute()
         command = [*step.command, f"--junitxml={counted}"] if step.counts else [*step.command]
+        if output is None:
+            print(f"\n=== {step.name}", flush=True)
         try:
-            status = _run(command, step.directory, self._environment(step))
+            status = self._run(command, step.directory, self._environment(step, run_id), output)
         finally:
-            survivors = end_survivors(f"{RUN_VARIABLE}={self._id}")
+            survivors = end_survivors(f"{RUN_VARIABLE}={run_id}")
+            if output is not None:
+                self._show(step, output)
         seconds = time.monotonic() - started
         passed, failed = _count(counted) if step.counts else (0, 0)
         if status != 0 and not failed:
@@ -88,36 +128,58 @@ class _Run:
         self._notes.unlink()
         return found
 
-    def _environment(self, step: Step) -> dict[str, str]:
+    def _show(self, step: Step, output: IO[bytes]) -> None:
+        output.seek(0)
+        with self._printing:
+            print(f"\n=== {step.name}", flush=True)
+            sys.stdout.write(output.read().decode(errors="replace"))
+            sys.stdout.flush()
+
+    def _run(
+        self, command: list[str], directory: str, environment: dict[str, str], output: IO[bytes] | None
+    ) -> int:
+        errors = None if output is None else subprocess.STDOUT
+        try:
+            process = subprocess.Popen(
+                command,
+                cwd=directory,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=errors,
+                start_new_session=True,
+            )
+        except OSError as error:
+            print(f"not started: {error}", flush=True)
+            return 1
+        self._running.add(process)
+        try:
+            return process.wait(STEP_SECONDS)
+        except subprocess.TimeoutExpired:
+            print(f"ended after {STEP_SECONDS:.0f} s", flush=True)
+            return 1
+        finally:
+            _end(process)
+            self._running.discard(process)
+
+    def _environment(self, step: Step, run_id: str) -> dict[str, str]:
         """Daemons and workers are started hundreds of times: byte code is kept, whatever the caller has."""
         inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         return {
             **inherited,
             "LC_ALL": "C.UTF-8",
             "PATH": f"{BIN}:{os.environ.get('PATH', os.defpath)}",
-            RUN_VARIABLE: self._id,
+            RUN_VARIABLE: run_id,
             NOTES_VARIABLE: str(self._notes),
             **step.environment,
         }
 
 
-def _run(command: list[str], directory: str, environment: dict[str, str]) -> int:
-    try:
-        process = subprocess.Popen(
-            command, cwd=directory, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
-        )
-    except OSError as error:
-        print(f"not started: {error}", flush=True)
-        return 1
-    try:
-        return process.wait(STEP_SECONDS)
-    except subprocess.TimeoutExpired:
-        print(f"ended after {STEP_SECONDS:.0f} s", flush=True)
-        return 1
-    finally:
-        if process.poll() is None:
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
-            process.wait(20)
+        process.wait(20)
 
 
 def _count(path: Path) -> tuple[int, int]:
