@@ -62,7 +62,7 @@ def virtual_environment(name: str, requirements: Sequence[str], python: Path | N
     target = CACHE / "venvs" / name
     stamp = target / ".complete"
     target.parent.mkdir(parents=True, exist_ok=True)
-    with open(target.with_suffix(".lock"), "w") as lock:
+    with open(target.with_name(f"{name}.lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not stamp.exists() or stamp.read_text() != key:
             print(f"making {target.relative_to(REPOSITORY)} with {base}", flush=True)
