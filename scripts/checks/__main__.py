@@ -154,6 +154,8 @@ class _Run:
             return 1
         self._running.add(process)
         try:
+            if self._stopped:
+                return 1
             return process.wait(STEP_SECONDS)
         except subprocess.TimeoutExpired:
             print(f"ended after {STEP_SECONDS:.0f} s", flush=True)

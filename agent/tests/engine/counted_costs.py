@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import cProfile
-import pstats
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -72,11 +71,13 @@ def cost_of(job: Callable[[], object], storage: CountingStorage) -> Cost:
     storage.requests.clear()
     profile = cProfile.Profile()
     profile.runcall(job)
-    counts = {key: row[1] for key, row in pstats.Stats(profile).stats.items()}  # type: ignore[attr-defined]
-    kernel = sum(count for key, count in counts.items() if "posix." in key[2] and _enters(key[2]))
-    return Cost(storage.held - held, storage.requests.total(), kernel, sum(counts.values()))
+    counts = [(entry.code, entry.callcount) for entry in profile.getstats()]
+    kernel = sum(count for code, count in counts if isinstance(code, str) and _enters(code))
+    return Cost(storage.held - held, storage.requests.total(), kernel, sum(count for _code, count in counts))
 
 
 def _enters(name: str) -> bool:
-    """Return whether a function of ``os`` asks the kernel: ``fspath`` and its like do not."""
-    return not any(word in name for word in ("fspath", "fsencode", "fsdecode", "getpid", "scandir.__"))
+    """Return whether a built-in function is of ``os`` and asks the kernel: ``fspath`` and its like do not."""
+    return "posix." in name and not any(
+        word in name for word in ("fspath", "fsencode", "fsdecode", "getpid", "scandir.__")
+    )

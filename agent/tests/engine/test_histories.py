@@ -112,8 +112,8 @@ _CALM = settings(
     [
         pytest.param(History, 20, 5, id="alone"),
         pytest.param(HistoryOfHelpers, 4, 4, id="helpers"),
-        pytest.param(History, 60, 8, id="alone, long", marks=pytest.mark.slow),
-        pytest.param(HistoryOfHelpers, 12, 8, id="helpers, long", marks=pytest.mark.slow),
+        pytest.param(History, 100, 8, id="alone, long", marks=pytest.mark.slow),
+        pytest.param(HistoryOfHelpers, 20, 8, id="helpers, long", marks=pytest.mark.slow),
     ],
 )
 def test_every_date_of_a_random_history_is_restored_as_it_was(

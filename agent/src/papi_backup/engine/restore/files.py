@@ -21,16 +21,21 @@ _DEVICES = {CHARACTER: stat.S_IFCHR, BLOCK: stat.S_IFBLK}
 
 
 class NewFile:
-    """A regular file on its way; its lock tells a later run that it is no leftover."""
+    """A regular file on its way: known before it exists, so that a SIGTERM at any moment finds its name."""
 
     __slots__ = ("_inherits", "_position", "descriptor", "entry", "temporary")
 
-    def __init__(self, place: Place, temporary: bytes, entry: Entry) -> None:
+    def __init__(self, temporary: bytes, entry: Entry) -> None:
         self.entry = entry
         self.temporary = temporary
-        self._inherits = place.inherits
+        self.descriptor = -1
+        self._inherits = False
         self._position = 0
-        self.descriptor = os.open(temporary, _CREATE, 0o600, dir_fd=place.descriptor)
+
+    def make(self, place: Place) -> None:
+        """Make it.  Its lock tells a later run that it is no leftover."""
+        self._inherits = place.inherits
+        self.descriptor = os.open(self.temporary, _CREATE, 0o600, dir_fd=place.descriptor)
         with contextlib.suppress(OSError):  # a file system without locks
             fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
@@ -67,17 +72,13 @@ class Placer:
         self._prefix = b"%s%x-" % (tree.temporary_prefix, os.getpid())
         self._number = 0
         self._pending: NewFile | None = None
-        self._begun: tuple[bytes, bytes] | None = None
-        """Directory and temporary name of the file on its way, from before it exists: for SIGTERM then."""
 
     def begin(self, entry: Entry) -> NewFile:
         """Start a regular file; there is at most one at a time.  Raises BlockedError and OSError."""
-        directory = split(entry.path)[0]
-        place = self._tree.directory(directory)
-        temporary = self._temporary()
-        self._begun = directory, temporary
-        self._pending = NewFile(place, temporary, entry)
-        return self._pending
+        place = self._tree.directory(split(entry.path)[0])
+        self._pending = file = NewFile(self._temporary(), entry)
+        file.make(place)
+        return file
 
     def finish(self, file: NewFile, *, ends_in_hole: bool) -> None:
         """Give a complete file its metadata and its name.  Raises BlockedError and OSError."""
@@ -85,19 +86,19 @@ class Placer:
         directory, name = split(file.entry.path)
         place = self._tree.directory(directory)
         self._rename(place, file.temporary, name, file.entry.path)
-        self._pending = self._begun = None
+        self._pending = None
         os.close(file.descriptor)
 
     def abandon(self) -> None:
         """Remove the file on its way, if any; never raises."""
-        if self._begun is not None:
-            directory, temporary = self._begun
-            with contextlib.suppress(OSError, BlockedError):
-                os.unlink(temporary, dir_fd=self._tree.directory(directory).descriptor)
-        if self._pending is not None:
-            with contextlib.suppress(OSError):
-                os.close(self._pending.descriptor)
-        self._pending = self._begun = None
+        file, self._pending = self._pending, None
+        if file is None:
+            return
+        with contextlib.suppress(OSError, BlockedError):
+            place = self._tree.directory(split(file.entry.path)[0])
+            os.unlink(file.temporary, dir_fd=place.descriptor)
+        with contextlib.suppress(OSError):
+            os.close(file.descriptor)
 
     def special(self, entry: Entry) -> None:
         """Make a symbolic link, FIFO or device.  Raises BlockedError and OSError."""

@@ -12,7 +12,8 @@ import sys
 
 _ABSENT = "invoke" not in sys.modules
 if _ABSENT:
-    sys.modules["invoke"] = None  # type: ignore[assignment]  # documented: an import of it raises ImportError
+    # The language reference ("The module cache") has None stand for "not found"; its type stubs have not.
+    sys.modules["invoke"] = None  # type: ignore[assignment]
 try:
     import paramiko
 finally:
