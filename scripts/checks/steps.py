@@ -68,19 +68,25 @@ class Step:
 
 def steps_of(target: str) -> list[Step]:
     """Return the steps of one target, the quick ones first."""
-    wanted = [*_lint_steps(), *_test_steps(target), *_gate_steps()]
+    wanted = [*_lint_steps(target), *_test_steps(target), *_gate_steps()]
     return [step for step in wanted if target in step.targets]
 
 
-def _lint_steps() -> list[Step]:
+def _lint_steps(target: str) -> list[Step]:
+    # mypy keeps one core busy, the tests not even two: the inner loop has both at once.
+    lane = "types" if target == "quick" else ""
     ruff, mypy = str(BIN / "ruff"), str(BIN / "mypy")
     ours, typed, collection = _present(_OURS), _present(_TYPED), _present(_COLLECTION)
     return [
         Step("ruff", (ruff, "check", "-q", *ours)),
         Step("ruff format", (ruff, "format", "-q", "--check", *ours)),
         Step("ruff, collection", (ruff, "check", "-q", "--config", ".ci/ruff-collection.toml", *collection)),
-        Step("mypy, agent", (mypy,), directory="agent"),
-        Step("mypy, scripts and tests", (mypy, "--strict", "--config-file", ".ci/mypy.ini", *typed)),
+        Step("mypy, agent", (mypy,), directory="agent", lane=lane),
+        Step(
+            "mypy, scripts and tests",
+            (mypy, "--strict", "--config-file", ".ci/mypy.ini", *typed),
+            lane=lane,
+        ),
         Step("yamllint", (str(BIN / "yamllint"), "--strict", "."), targets=("all", "lint")),
         Step("shellcheck", (str(BIN / "shellcheck"), *_shell_scripts()), targets=("all", "lint")),
     ]
@@ -89,12 +95,12 @@ def _lint_steps() -> list[Step]:
 def _test_steps(target: str) -> list[Step]:
     tests = ("all", "quick")
     parallel = ("-n", _WORKERS, "--dist", "loadscope", "--no-loadscope-reorder")
-    fast = ("-p", "checks.inner_loop") if target == "quick" else ()
+    fast, lane = (("-p", "checks.inner_loop"), "tests") if target == "quick" else ((), "")
     return [
-        _pytest("collection", "tests/unit", *parallel, targets=tests),
+        _pytest("collection", "tests/unit", *parallel, targets=tests, lane=lane),
         _pytest("comparer", "tests/compare", targets=("all",)),
         _pytest("tooling", "tests/tooling", targets=("all",)),
-        _pytest("agent", "tests", *parallel, *fast, targets=tests, directory="agent"),
+        _pytest("agent", "tests", *parallel, *fast, targets=tests, directory="agent", lane=lane),
     ]
 
 
@@ -114,7 +120,9 @@ def _gate_steps() -> list[Step]:
     ]
 
 
-def _pytest(name: str, *arguments: str, targets: tuple[str, ...], directory: str = ".") -> Step:
+def _pytest(
+    name: str, *arguments: str, targets: tuple[str, ...], directory: str = ".", lane: str = ""
+) -> Step:
     options = (
         *("-p", "checks.missing_parts", "-q", "--durations", "5", "--durations-min", "2"),
         *("-o", "tmp_path_retention_policy=failed", "-o", "tmp_path_retention_count=1"),
@@ -122,7 +130,9 @@ def _pytest(name: str, *arguments: str, targets: tuple[str, ...], directory: str
     )
     command = (sys.executable, "-m", "pytest", *options, *arguments)
     scripts = str(Path("scripts").resolve())
-    return Step(f"tests: {name}", command, targets, directory, {"PYTHONPATH": scripts}, counts=True)
+    return Step(
+        f"tests: {name}", command, targets, directory, {"PYTHONPATH": scripts}, counts=True, lane=lane
+    )
 
 
 def _present(paths: tuple[str, ...]) -> tuple[str, ...]:
