@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import signal
@@ -140,6 +141,7 @@ def test_a_file_system_without_attributes_costs_warnings_only(host: RestoringHos
 
 def _in_child(pipe: Any, order: RestoreOrder, opener: Any, uid: int) -> None:
     if uid:
+        importlib.import_module("_strptime")  # nobody may not read where it is, and datetime loads it late
         os.setgroups([])
         os.setgid(uid)
         os.setuid(uid)
@@ -151,7 +153,8 @@ def _in_child(pipe: Any, order: RestoreOrder, opener: Any, uid: int) -> None:
 
 def start_child(order: RestoreOrder, opener: Any, uid: int = 0) -> tuple[Any, Any]:
     """Start a restore in a process of its own; return the process and its pipe."""
-    context = get_context("fork")
+    # Not forked: a lock that a thread of this process holds would be held in the child for good.
+    context = get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_in_child, args=(theirs, order, opener, uid))
     process.start()
