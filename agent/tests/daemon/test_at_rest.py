@@ -16,6 +16,9 @@ WATCHED_SECONDS = 10.0
 MOST_WAKE_UPS = 15
 """In those seconds, of all threads.  Seven or eight are due: twice those of the main thread, of the API's
 loop and of the job queue, for the watchdog, and one of the scheduler."""
+WINDOWS = 3
+"""Where all cores are busy a thread sleeps while it waits for another; one window without that is enough,
+since what wakes an agent by itself does it in each."""
 MEBIBYTE = 1 << 20
 
 
@@ -27,6 +30,13 @@ def wake_ups(pid: int) -> int:
             if line.startswith("voluntary_ctxt_switches:"):
                 count += int(line.split()[1])
     return count
+
+
+def watched(processes: list[int]) -> list[int]:
+    """Return how often each process wakes up in the time for which they are watched."""
+    before = [wake_ups(pid) for pid in processes]
+    time.sleep(WATCHED_SECONDS)
+    return [wake_ups(pid) - count for pid, count in zip(processes, before, strict=True)]
 
 
 def resident(pid: int) -> int:
@@ -62,10 +72,11 @@ def test_an_agent_at_rest_is_small_and_wakes_for_its_schedules_and_its_watchdog_
     ask_a_storage(daemon)
     time.sleep(SETTLING_SECONDS)
     processes = [daemon.pid, *daemon.children()]
-    before = [wake_ups(pid) for pid in processes]
-    time.sleep(WATCHED_SECONDS)
-    agent, *queries = [wake_ups(pid) - count for pid, count in zip(processes, before, strict=True)]
-    print(f"{agent} wake-ups in {WATCHED_SECONDS} s, {resident(daemon.pid):,} bytes resident")
+    for _window in range(WINDOWS):
+        agent, *queries = watched(processes)
+        print(f"{agent}, {queries} wake-ups in {WATCHED_SECONDS} s; {resident(daemon.pid):,} bytes resident")
+        if agent <= MOST_WAKE_UPS and queries == [0]:
+            break
     assert agent <= MOST_WAKE_UPS
     assert queries == [0]
     assert resident(daemon.pid) < 60 * MEBIBYTE
