@@ -300,6 +300,23 @@ def test_the_newest_state_is_under_the_name_of_the_catalog(host: Host) -> None:
     assert result.backup_date == host.backups()[-1].date
 
 
+def test_what_was_moved_is_known_to_whichever_helper_reads_it(tmp_path: Path) -> None:
+    """More batches than helpers may have waiting, handed out while one of them still looks at the chain."""
+    for name in ("tree", "storage"):
+        (tmp_path / name).mkdir()
+    host = Host(tmp_path, lambda: DirectoryStorage(tmp_path / "storage"), helpers=2)
+    for number in range(3000):
+        path = host.tree / f"{number // 300}/{number}"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(noise(100, number))
+    host.back_up("full")
+    for directory in list(host.tree.iterdir()):
+        directory.rename(directory.with_name(f"moved-{directory.name}"))
+    result = run(host)
+    assert result.files == 3000
+    assert stored_data(host) == 0
+
+
 class ToldChunks(ChunkIndex):
     """Keeps what it is told."""
 
@@ -320,6 +337,8 @@ def test_holes_of_the_previous_list_are_no_chunks_not_even_the_first(tmp_path: P
     (host.tree / "written").write_bytes(noise(1000))
     host.back_up("full")
     index = ToldChunks()
-    PreviousList(host.storage(), host.opened(), None).fill(index)
+    storage = host.storage()
+    numbers = PreviousList(storage, host.opened(), None).chunks.fill(storage, index)
     index.close()
     assert [place for _chunk_id, place in index.told] == [(PARENT_SEGMENTS, 0)]
+    assert [number for number, _segment in numbers] == [PARENT_SEGMENTS]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from papi_backup.engine.backup.files import Owners
-from papi_backup.engine.backup.previous import PARENT_SEGMENTS, PreviousList, PreviousRow, Run
+from papi_backup.engine.backup.previous import PreviousList, PreviousRow, Run
 from papi_backup.engine.backup.readings import HOLE, Facts, Piece, ReadFile
 from papi_backup.engine.backup.tree import IndexWriter, PendingPage, build_tree
 from papi_backup.engine.format.entries import CHANGED_WHILE_READ, FILE, MOST_ITEMS, Entry
@@ -123,6 +123,7 @@ class FileListWriter:
         self._leaves: list[_Leaf] = []
         self._dead_bytes = 0
         self.segments: dict[int, SegmentRef] = {}
+        """By the job's own numbers: what it has sealed, and what earlier backups did that it refers to."""
         self.counts = Counts()
         self.needed: set[VolumeKey] = set()
         self._ranges: set[VolumeRange] = set()
@@ -239,7 +240,7 @@ class FileListWriter:
             return False
         for piece in content.result.pieces:
             segment = piece.segment
-            if segment != HOLE and segment < PARENT_SEGMENTS and segment not in self.segments:
+            if segment != HOLE and segment not in self.segments:
                 return False
         return True
 
@@ -390,12 +391,7 @@ class FileListWriter:
     def _item(self, piece: Piece) -> Item:
         if piece.segment == HOLE:
             return Item(None, 0, piece.length, piece.chunk_id)
-        if piece.segment < PARENT_SEGMENTS:
-            return Item(self.segments[piece.segment], piece.offset, piece.length, piece.chunk_id)
-        if self._previous is None:
-            raise RuntimeError("a piece of a previous list that does not exist")
-        segment = self._previous.segments[piece.segment - PARENT_SEGMENTS]
-        return Item(segment, piece.offset, piece.length, piece.chunk_id)
+        return Item(self.segments[piece.segment], piece.offset, piece.length, piece.chunk_id)
 
     def _write_items(self, entry: Entry, items: list[Item], previous: PreviousRow | None) -> None:
         if previous is not None and self._previous is not None:

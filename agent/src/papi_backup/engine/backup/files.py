@@ -92,17 +92,6 @@ def open_at(path: bytes, flags: int) -> int:
         os.close(directory)
 
 
-def status_of(path: bytes) -> os.stat_result:
-    """Return the status of a path of any length, not followed.  Raises OSError."""
-    if len(path) < LONGEST_PATH:
-        return os.lstat(absolute(path))
-    descriptor = open_at(path, os.O_PATH)
-    try:
-        return os.fstat(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def read_xattrs(target: int | bytes) -> dict[bytes, bytes]:
     """Return the extended attributes of an open file or of a path (not followed).
 

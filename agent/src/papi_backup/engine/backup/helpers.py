@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
@@ -26,6 +27,7 @@ from typing import Any, NamedTuple
 
 from papi_backup.engine.backup.chunk_index import ChunkIndex
 from papi_backup.engine.backup.content import ContentReader
+from papi_backup.engine.backup.previous import KnownChunks
 from papi_backup.engine.backup.readings import PackedReadings, ReadFile, pack, unpack
 from papi_backup.engine.backup.segments import SegmentWriter
 from papi_backup.engine.backup.setup import WriterSetup
@@ -39,6 +41,9 @@ from papi_backup.model.errors import InternalError, PapiError, from_code
 DEPTH = 3
 """Batches a helper may have waiting: enough to never be idle, few enough to bound memory."""
 
+MOST_HELD = 64
+"""Batches that are kept back while a helper fills the index: the walk goes on meanwhile."""
+
 TICK = 0.5
 """Seconds of waiting after which :attr:`HelperPool.while_waiting` is called."""
 
@@ -49,12 +54,12 @@ def nothing() -> None:
     """Do nothing while waiting."""
 
 
-SEALED, FINISHED = -1, -2
-"""Numbers of the answers to :meth:`HelperPool.seal` and :meth:`HelperPool.finish`."""
+SEALED, FINISHED, FILLED = -1, -2, -3
+"""Numbers of the answers to what :class:`HelperPool` asks for beside batches."""
 
 
 class BatchResult(NamedTuple):
-    """What came of one batch.  ``sealed`` maps the job's segment numbers to references."""
+    """What came of one batch.  ``sealed`` are segment references by the job's own numbers."""
 
     batch: int
     files: list[ReadFile]
@@ -76,6 +81,8 @@ class Pipeline:
         note: Callable[[int], None],
     ) -> None:
         self._sealed: list[tuple[int, SegmentRef]] = []
+        self._storage = storage
+        self._index = index
         self._counter = counter
         self._volumes = VolumeWriter(storage, setup, CONTENT, self._next_volume)
         self._segments = SegmentWriter(
@@ -92,6 +99,10 @@ class Pipeline:
             number: int = self._counter.value
             self._counter.value = number + 1
             return number
+
+    def fill(self, known: KnownChunks) -> BatchResult:
+        """Put what the chain holds already into the index, which all helpers share."""
+        return BatchResult(FILLED, [], known.fill(self._storage, self._index), [])
 
     def read(self, batch: int, paths: Sequence[bytes]) -> BatchResult:
         """Read files; their segments may be sealed later."""
@@ -139,6 +150,9 @@ class HelperPool:
         self._inline: Pipeline | None = None
         self._inline_storage: Storage | None = None
         self._helpers: list[_Helper] = []
+        self._held: deque[tuple[Any, ...]] = deque()
+        """Messages that no helper has got yet, in the order in which they were meant."""
+        self._filling = False
         for number in range(count):
             ours, theirs = context.Pipe()
             process = context.Process(target=self._run, args=(number, count, theirs, ours), daemon=True)
@@ -170,17 +184,41 @@ class HelperPool:
         for helper in self._helpers:
             self._send(helper, ("setup", setup))
 
+    def fill(self, known: KnownChunks, receive: Callable[[BatchResult], None]) -> None:
+        """Have one helper put into the index what the chain holds already; nothing is read before that."""
+        if self._inline is not None:
+            receive(self._inline.fill(known))
+            return
+        self._filling = True
+        self._give(self._helpers[0], ("fill", known))
+
     def submit(self, batch: int, paths: Sequence[bytes], receive: Callable[[BatchResult], None]) -> None:
         """Give a batch to the least busy helper; waits, receiving results, while all are busy."""
         if self._inline is not None:
             receive(self._inline.read(batch, paths))
             return
-        while all(helper.waiting >= DEPTH for helper in self._helpers):
+        self._hold(("batch", batch, paths), receive)
+
+    def _hold(self, message: tuple[Any, ...], receive: Callable[[BatchResult], None]) -> None:
+        """Hand a message out when its turn comes; waits while too many are held."""
+        self._held.append(message)
+        self._hand_out()
+        while len(self._held) > (MOST_HELD if self._filling else 0):
             self.receive(receive, timeout=None)
-        helper = min(self._helpers, key=lambda one: one.waiting)
-        helper.waiting += 1
-        self._send(helper, ("batch", batch, paths))
         self.receive(receive, timeout=0)
+
+    def _hand_out(self) -> None:
+        """Give the helpers what they may have now: batches one of them, all else each."""
+        while self._held and not self._filling:
+            if self._held[0][0] != "batch":
+                message = self._held.popleft()
+                for helper in self._helpers:
+                    self._give(helper, message)
+                continue
+            helper = min(self._helpers, key=lambda one: one.waiting)
+            if helper.waiting >= DEPTH:
+                return
+            self._give(helper, self._held.popleft())
 
     def receive(self, receive: Callable[[BatchResult], None], timeout: float | None) -> None:
         """Take what has arrived, waiting up to ``timeout`` seconds (None: until something arrives)."""
@@ -190,7 +228,10 @@ class HelperPool:
             self.while_waiting()
         for helper in busy:
             if helper.pipe in ready:
-                receive(self._take(helper))
+                result = self._take(helper)
+                self._filling = self._filling and result.batch != FILLED
+                receive(result)
+        self._hand_out()
 
     @property
     def pipelines(self) -> int:
@@ -202,14 +243,11 @@ class HelperPool:
         if self._inline is not None:
             receive(self._inline.seal())
             return
-        for helper in self._helpers:
-            helper.waiting += 1
-            self._send(helper, ("seal",))
-        self.receive(receive, timeout=0)
+        self._hold(("seal",), receive)
 
     def drain(self, receive: Callable[[BatchResult], None]) -> None:
         """Wait until every batch handed out has come back."""
-        while any(helper.waiting for helper in self._helpers):
+        while self._held or any(helper.waiting for helper in self._helpers):
             self.receive(receive, timeout=None)
 
     def finish(self, receive: Callable[[BatchResult], None]) -> list[Volume]:
@@ -223,9 +261,7 @@ class HelperPool:
         if self._inline is not None:
             take(self._inline.finish())
             return volumes
-        for helper in self._helpers:
-            helper.waiting += 1
-            self._send(helper, ("finish",))
+        self._hold(("finish",), take)
         self.drain(take)
         return volumes
 
@@ -244,6 +280,11 @@ class HelperPool:
         self._helpers = []
         self._inline = None
         self.index.close()
+
+    def _give(self, helper: _Helper, message: tuple[Any, ...]) -> None:
+        """Send what is answered."""
+        helper.waiting += 1
+        self._send(helper, message)
 
     def _send(self, helper: _Helper, message: tuple[Any, ...]) -> None:
         try:
@@ -303,12 +344,18 @@ class HelperPool:
                     storage.close()
                     pipe.send(_packed(result))
                     return pipeline
-                done = pipeline.seal() if message[0] == "seal" else pipeline.read(message[1], message[2])
-                pipe.send(_packed(done))
+                pipe.send(_packed(_done(pipeline, message)))
         except BaseException:
             pipeline.abort()
             storage.close()
             raise
+
+
+def _done(pipeline: Pipeline, message: tuple[Any, ...]) -> BatchResult:
+    """Do what a message asks for."""
+    if message[0] == "fill":
+        return pipeline.fill(message[1])
+    return pipeline.seal() if message[0] == "seal" else pipeline.read(message[1], message[2])
 
 
 def _packed(

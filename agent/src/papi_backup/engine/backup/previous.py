@@ -58,17 +58,8 @@ class PreviousList:
     def __init__(self, storage: Storage, opened: OpenedBackup, cache: SegmentCache | None) -> None:
         self.opened = opened
         self.reader = PageReader(storage, opened, cache)
-        self.segments: list[SegmentRef] = []
-        self._numbers: dict[SegmentRef, int] = {}
+        self._cache = cache
         self.sparse: frozenset[SegmentRef] = frozenset()
-
-    def number(self, segment: SegmentRef) -> int:
-        """Return the job's own number of a segment that an earlier backup wrote."""
-        number = self._numbers.get(segment)
-        if number is None:
-            number = self._numbers[segment] = PARENT_SEGMENTS + len(self.segments)
-            self.segments.append(segment)
-        return number
 
     def find_sparse_segments(self) -> bool:
         """Find segments less than half alive, when enough has died since this was last done.
@@ -81,40 +72,61 @@ class PreviousList:
             return False
         alive: dict[SegmentRef, int] = {}
         seen: set[tuple[SegmentRef, int]] = set()
-        for item in self._items():
+        for item in contents(self.reader):
             if item.segment is not None and (item.segment, item.offset) not in seen:
                 seen.add((item.segment, item.offset))
                 alive[item.segment] = alive.get(item.segment, 0) + item.length
         self.sparse = frozenset(segment for segment, living in alive.items() if living * 2 < segment.raw_size)
         return True
 
-    def fill(self, index: ChunkIndex) -> None:
-        """Put every chunk of the previous list into the index, sparse segments' apart."""
-        index.add_all(self._chunks())
+    @property
+    def chunks(self) -> KnownChunks:
+        """What the chain holds already, but for what sparse segments hold."""
+        return KnownChunks(self.opened, self._cache, self.sparse)
 
     def uses_sparse(self, leaf: LeafPage, row: int) -> bool:
         """Return whether a file's content lies partly in sparse segments."""
         return any(item.segment in self.sparse for item in self.reader.items(leaf.entry(row)))
 
-    def _chunks(self) -> Iterator[tuple[bytes, tuple[int, int]]]:
-        """Yield chunk ids with their places, by the job's own numbers."""
+
+def contents(reader: PageReader) -> Iterator[Item]:
+    """Yield all content of a list, in no particular order."""
+    for _page, leaf in reader.leaves():
+        yield from leaf.items_of(0, len(leaf))
+        for row in leaf.rows_with_item_pages():
+            yield from reader.items(leaf.entry(row))
+
+
+class KnownChunks(NamedTuple):
+    """The chunks of the previous list, which a helper reads while the job compares (docs/architecture.md)."""
+
+    opened: OpenedBackup
+    cache: SegmentCache | None
+    sparse: frozenset[SegmentRef]
+
+    def fill(self, storage: Storage, index: ChunkIndex) -> list[tuple[int, SegmentRef]]:
+        """Put them into the index; return the job's own number of each segment that they are in.
+
+        Raises CorruptedBackupError for a damaged list, and what the storage raises.
+        """
+        numbers: dict[SegmentRef, int] = {}
+        index.add_all(self._placed(PageReader(storage, self.opened, self.cache), numbers))
+        return [(number, segment) for segment, number in numbers.items()]
+
+    def _placed(
+        self, reader: PageReader, numbers: dict[SegmentRef, int]
+    ) -> Iterator[tuple[bytes, tuple[int, int]]]:
         sparse = self.sparse
         last, number = None, 0
-        for segment, offset, _length, chunk_id in self._items():
+        for segment, offset, _length, chunk_id in contents(reader):
             if segment is None:
                 continue
             if segment is not last:
                 if segment in sparse:
                     continue
-                last, number = segment, self.number(segment)
+                last = segment
+                number = numbers.setdefault(segment, PARENT_SEGMENTS + len(numbers))
             yield chunk_id, (number, offset)
-
-    def _items(self) -> Iterator[Item]:
-        """Yield all content, in no particular order."""
-        for _page, leaf in self.reader.leaves():
-            yield from leaf.items_of(0, len(leaf))
-            for row in leaf.rows_with_item_pages():
-                yield from self.reader.items(leaf.entry(row))
 
 
 class Comparison:

@@ -243,7 +243,7 @@ class Selection:
         if not self._batch:
             return
         if not self._batches and self._previous is not None:
-            self._previous.fill(self._pool.index)
+            self._pool.fill(self._previous.chunks, self.receive)
         batch, self._batch, self._batch_bytes = self._batch, [], 0
         number, self._batches = self._batches, self._batches + 1
         self._contents[number] = batch

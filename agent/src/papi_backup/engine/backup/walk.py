@@ -7,11 +7,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from papi_backup.engine.backup.excludes import Excludes
-from papi_backup.engine.backup.files import LONGEST_PATH, absolute, open_at, status_of
+from papi_backup.engine.backup.files import LONGEST_PATH, absolute, open_at
 from papi_backup.engine.format.entries import walk_key
 from papi_backup.model.errors import InvalidParameterError
 
@@ -147,42 +148,59 @@ class Walker:
         if directory in self._pseudo:
             return
         try:
-            names = self._names(directory)
+            names = deque(self._names(directory))
         except OSError as error:
-            if error.errno not in _VANISHED:
-                self._warn(directory, error.strerror or str(error))
+            self._tell(directory, error)
             return
-        prefix = directory + b"/" if directory else b""
-        found: list[Found] = []
         # A directory's subtree sorts right behind it, so plain order of names is walk order.
-        for name in names:
-            path = prefix + name
-            status = self._status(path)
-            if status is None:
-                continue
-            is_directory = stat.S_ISDIR(status.st_mode)
-            if self._excludes.match(path, directory=is_directory):
-                continue
-            found.append((path, status))
-            if is_directory or len(found) >= _LONGEST_BATCH:
+        while names:
+            found = self._look_at(directory, names)
+            if found:
                 yield found
-                found = []
-        if found:
-            yield found
 
-    def _status(self, path: bytes) -> os.stat_result | None:
-        """Return a path's status; None for what is left out, which is told."""
-        if path in self._skipped:
-            return None
-        if len(path) > LONGEST_KEPT_PATH:
-            self._warn(path[:200] + b"...", f"its path is longer than {LONGEST_KEPT_PATH} bytes")
-            return None
+    def _look_at(self, directory: bytes, names: deque[bytes]) -> list[Found]:
+        """Take names and return what a directory has under them, up to the first that is a directory.
+
+        Each is asked for by its name in the directory: looking a long path up costs more than its status.
+        The directory is open for no longer than that, however deep the tree.
+        """
+        prefix = directory + b"/" if directory else b""
+        skipped, excluded = self._skipped, self._excludes.match
+        found: list[Found] = []
         try:
-            return status_of(path)
-        except OSError as error:  # another user's mount, say: that is no reason to lose the rest
-            if error.errno not in _VANISHED:
-                self._warn(path, error.strerror or str(error))
-            return None
+            place = open_at(directory, os.O_PATH | os.O_DIRECTORY)
+        except OSError as error:
+            self._tell(directory, error)
+            names.clear()
+            return found
+        try:
+            while names:
+                name = names.popleft()
+                path = prefix + name
+                if path in skipped:
+                    continue
+                if len(path) > LONGEST_KEPT_PATH:
+                    self._warn(path[:200] + b"...", f"its path is longer than {LONGEST_KEPT_PATH} bytes")
+                    continue
+                try:
+                    status = os.stat(name, dir_fd=place, follow_symlinks=False)
+                except OSError as error:  # another user's mount, say: that is no reason to lose the rest
+                    self._tell(path, error)
+                    continue
+                is_directory = stat.S_ISDIR(status.st_mode)
+                if excluded(path, directory=is_directory):
+                    continue
+                found.append((path, status))
+                if is_directory or len(found) >= _LONGEST_BATCH:
+                    break
+        finally:
+            os.close(place)
+        return found
+
+    def _tell(self, path: bytes, error: OSError) -> None:
+        """Warn of what could not be looked at; what has vanished is no news."""
+        if error.errno not in _VANISHED:
+            self._warn(path, error.strerror or str(error))
 
     @staticmethod
     def _names(directory: bytes) -> list[bytes]:
