@@ -324,7 +324,8 @@ class ToldChunks(ChunkIndex):
         super().__init__(multiprocessing.get_context("fork").Lock())
         self.told: list[tuple[bytes, tuple[int, int]]] = []
 
-    def add_all(self, chunks: Iterable[tuple[bytes, tuple[int, int]]]) -> None:
+    def add_all(self, chunks: Iterable[tuple[bytes, tuple[int, int]]], expected: int = 0) -> None:
+        del expected
         self.told.extend(chunks)
 
 

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which chunks a chain already holds: one table in shared memory for all processes of a job.
 
-Open addressing over 16-byte chunk ids, in generations that double, so that it starts small and is
-never rebuilt.  A lock makes each operation whole; two processes may still store the same chunk
-once each between look-up and insertion, which the format allows (design section 4, "Chunks").
+Open addressing over 16-byte chunk ids, in generations that double, so that it starts small, or as
+large as it is told, and is never rebuilt.  A lock makes each operation whole; two processes may still
+store the same chunk once each between look-up and insertion, which the format allows (design section 4,
+"Chunks").
 """
 
 from __future__ import annotations
@@ -19,8 +20,11 @@ from typing import NamedTuple
 ID_SIZE = 16
 _SLOT = struct.Struct("<16sII")
 _SLOT_SIZE = _SLOT.size
-_HEADER = struct.Struct("<II")
+_HEADER = struct.Struct("<III")
+"""Slots of the first table (0: none yet), how many tables there are, slots used of the last."""
 _FIRST = 1 << 16
+_LARGEST_FIRST = 1 << 22
+"""Slots that a list may ask for by what it says of itself: a hundred megabytes."""
 _PAGE = mmap.ALLOCATIONGRANULARITY
 _EMPTY = bytes(ID_SIZE)
 
@@ -56,18 +60,25 @@ class ChunkIndex:
         """Remember a chunk; an id that is there already keeps its place."""
         self.add_all(((chunk_id, place),))
 
-    def add_all(self, chunks: Iterable[tuple[bytes, tuple[int, int]]]) -> None:
-        """Remember chunks and their (segment, offset); the lock is held while ``chunks`` are made."""
+    def add_all(self, chunks: Iterable[tuple[bytes, tuple[int, int]]], expected: int = 0) -> None:
+        """Remember chunks and their (segment, offset); the lock is held while ``chunks`` are made.
+
+        An index that is still empty makes room for as many as are ``expected``: none is then looked for in
+        several tables.
+        """
         with self._lock:
-            generations, used = _HEADER.unpack_from(self._header)
+            first, generations, used = _HEADER.unpack_from(self._header)
+            if not first:
+                first = _slots_for(expected)
+                _HEADER.pack_into(self._header, 0, first, 0, 0)
             tables = self._open_tables()
             for chunk_id, place in chunks:
                 if not tables or used * 3 >= (tables[0][1] + 1) * 2:
                     tables.insert(0, self._table(generations))
                     generations, used = generations + 1, 0
-                if self._find(tables[1:], chunk_id) is None:
+                if generations == 1 or self._find(tables[1:], chunk_id) is None:
                     used += self._put(*tables[0], chunk_id, place)
-            _HEADER.pack_into(self._header, 0, generations, used)
+            _HEADER.pack_into(self._header, 0, first, generations, used)
 
     def close(self) -> None:
         """Release the memory; may be called again."""
@@ -99,27 +110,31 @@ class ChunkIndex:
     def _put(table: mmap.mmap, mask: int, chunk_id: bytes, place: tuple[int, int]) -> bool:
         """Put a chunk into its slot; return False if it was there."""
         slot = int.from_bytes(chunk_id[:8], "little") & mask
-        while (found := table[slot * _SLOT_SIZE : slot * _SLOT_SIZE + ID_SIZE]) != _EMPTY:
+        position = slot * _SLOT_SIZE
+        while (found := table[position : position + ID_SIZE]) != _EMPTY:
             if found == chunk_id:
                 return False
             slot = (slot + 1) & mask
-        _SLOT.pack_into(table, slot * _SLOT_SIZE, chunk_id, *place)
+            position = slot * _SLOT_SIZE
+        _SLOT.pack_into(table, position, chunk_id, *place)
         return True
 
     def _open_tables(self) -> list[tuple[mmap.mmap, int]]:
         """Return every generation's table and the mask of its slots, the newest first."""
-        generations = _HEADER.unpack_from(self._header)[0]
+        generations = _HEADER.unpack_from(self._header)[1]
         return [self._table(generation) for generation in reversed(range(generations))]
 
     def _table(self, generation: int) -> tuple[mmap.mmap, int]:
+        first = _HEADER.unpack_from(self._header)[0]
         while len(self._tables) <= generation:
-            size = -(-_slots(len(self._tables)) * _SLOT.size // _PAGE) * _PAGE
+            size = -(-(first << len(self._tables)) * _SLOT_SIZE // _PAGE) * _PAGE
             start = _PAGE + sum(len(table) for table in self._tables)
             if os.fstat(self._file).st_size < start + size:
                 os.ftruncate(self._file, start + size)
             self._tables.append(mmap.mmap(self._file, size, offset=start))
-        return self._tables[generation], _slots(generation) - 1
+        return self._tables[generation], (first << generation) - 1
 
 
-def _slots(generation: int) -> int:
-    return _FIRST << generation
+def _slots_for(chunks: int) -> int:
+    """Return the slots, a power of two, of which so many chunks fill two thirds at most."""
+    return min(max(_FIRST, 1 << (chunks * 3 // 2).bit_length()), _LARGEST_FIRST)

@@ -152,7 +152,8 @@ class HelperPool:
         self._helpers: list[_Helper] = []
         self._held: deque[tuple[Any, ...]] = deque()
         """Messages that no helper has got yet, in the order in which they were meant."""
-        self._filling = False
+        self.is_filling = False
+        """Whether a helper still puts into the index what the chain holds already."""
         for number in range(count):
             ours, theirs = context.Pipe()
             process = context.Process(target=self._run, args=(number, count, theirs, ours), daemon=True)
@@ -189,7 +190,7 @@ class HelperPool:
         if self._inline is not None:
             receive(self._inline.fill(known))
             return
-        self._filling = True
+        self.is_filling = True
         self._give(self._helpers[0], ("fill", known))
 
     def submit(self, batch: int, paths: Sequence[bytes], receive: Callable[[BatchResult], None]) -> None:
@@ -203,13 +204,13 @@ class HelperPool:
         """Hand a message out when its turn comes; waits while too many are held."""
         self._held.append(message)
         self._hand_out()
-        while len(self._held) > (MOST_HELD if self._filling else 0):
+        while len(self._held) > (MOST_HELD if self.is_filling else 0):
             self.receive(receive, timeout=None)
         self.receive(receive, timeout=0)
 
     def _hand_out(self) -> None:
         """Give the helpers what they may have now: batches one of them, all else each."""
-        while self._held and not self._filling:
+        while self._held and not self.is_filling:
             if self._held[0][0] != "batch":
                 message = self._held.popleft()
                 for helper in self._helpers:
@@ -229,7 +230,7 @@ class HelperPool:
         for helper in busy:
             if helper.pipe in ready:
                 result = self._take(helper)
-                self._filling = self._filling and result.batch != FILLED
+                self.is_filling = self.is_filling and result.batch != FILLED
                 receive(result)
         self._hand_out()
 

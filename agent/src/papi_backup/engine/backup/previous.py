@@ -110,7 +110,9 @@ class KnownChunks(NamedTuple):
         Raises CorruptedBackupError for a damaged list, and what the storage raises.
         """
         numbers: dict[SegmentRef, int] = {}
-        index.add_all(self._placed(PageReader(storage, self.opened, self.cache), numbers))
+        totals = self.opened.manifest.totals
+        expected = totals.files + totals.bytes // self.opened.header.chunker.average
+        index.add_all(self._placed(PageReader(storage, self.opened, self.cache), numbers), expected)
         return [(number, segment) for segment, number in numbers.items()]
 
     def _placed(

@@ -34,6 +34,8 @@ and again, once for each changed file.
 """
 _ROWS_MEANWHILE = 3 * _SEAL_ROWS
 """Rows after which the walk waits for the sealing: a helper may be in the middle of a large file."""
+_ROWS_WHILE_FILLING = _SEAL_ROWS
+"""The same while the chunk index is filled: the rows of previous pages are half a kilobyte each."""
 
 
 Report = Callable[[Progress], None]
@@ -112,7 +114,8 @@ class Selection:
             self._submit()
             self._passed = 0
             self._sealing = self._pool.pipelines
-            self._seal_at = self._files.waiting + _ROWS_MEANWHILE
+            meanwhile = _ROWS_WHILE_FILLING if self._pool.is_filling else _ROWS_MEANWHILE
+            self._seal_at = self._files.waiting + meanwhile
             self._pool.seal(self.receive)
 
     def receive(self, result: BatchResult) -> None:
