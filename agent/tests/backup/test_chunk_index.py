@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from papi_backup.engine.backup.chunk_index import ChunkIndex, Place
 
 FORK = multiprocessing.get_context("fork")
-FIRST_GENERATION = 1 << 16
+FIRST_GENERATION = 1 << 12
 """Slots of the first table; two thirds of them are used before the next begins."""
 
 
@@ -27,7 +27,7 @@ def chunk(number: int) -> bytes:
 
 @pytest.fixture
 def index() -> Iterator[ChunkIndex]:
-    index = ChunkIndex(FORK.Lock())
+    index = ChunkIndex(FORK.Lock(), FIRST_GENERATION)
     yield index
     index.close()
 
@@ -39,7 +39,7 @@ _PLACES = st.builds(Place, st.integers(0, (1 << 32) - 1), st.integers(0, (1 << 3
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 @given(steps=st.lists(st.tuples(_IDS, st.none() | _PLACES)))
 def test_it_answers_as_a_dictionary_that_keeps_the_first(steps: list[tuple[bytes, Place | None]]) -> None:
-    index, model = ChunkIndex(FORK.Lock()), dict[bytes, Place]()
+    index, model = ChunkIndex(FORK.Lock(), FIRST_GENERATION), dict[bytes, Place]()
     for chunk_id, place in steps:
         if place is not None:
             index.add(chunk_id, place)

@@ -22,7 +22,8 @@ _SLOT = struct.Struct("<16sII")
 _SLOT_SIZE = _SLOT.size
 _HEADER = struct.Struct("<III")
 """Slots of the first table (0: none yet), how many tables there are, slots used of the last."""
-_FIRST = 1 << 16
+FIRST = 1 << 18
+"""Slots of the first table.  An id that is new is looked for in every table: few hosts need a second."""
 _LARGEST_FIRST = 1 << 22
 """Slots that a list may ask for by what it says of itself: a hundred megabytes."""
 _PAGE = mmap.ALLOCATIONGRANULARITY
@@ -39,8 +40,10 @@ class Place(NamedTuple):
 class ChunkIndex:
     """Made before the helpers are forked; they inherit the memory file and the lock."""
 
-    def __init__(self, lock: Lock) -> None:
+    def __init__(self, lock: Lock, first: int = FIRST) -> None:
+        """``first``: the least slots of the first table, a power of two."""
         self._lock = lock
+        self._least = first
         self._file = os.memfd_create("papi-chunk-index")
         os.ftruncate(self._file, _PAGE)
         self._header = mmap.mmap(self._file, _PAGE)
@@ -69,7 +72,7 @@ class ChunkIndex:
         with self._lock:
             first, generations, used = _HEADER.unpack_from(self._header)
             if not first:
-                first = _slots_for(expected)
+                first = max(self._least, _slots_for(expected))
                 _HEADER.pack_into(self._header, 0, first, 0, 0)
             tables = self._open_tables()
             for chunk_id, place in chunks:
@@ -137,4 +140,4 @@ class ChunkIndex:
 
 def _slots_for(chunks: int) -> int:
     """Return the slots, a power of two, of which so many chunks fill two thirds at most."""
-    return min(max(_FIRST, 1 << (chunks * 3 // 2).bit_length()), _LARGEST_FIRST)
+    return min(1 << (chunks * 3 // 2).bit_length(), _LARGEST_FIRST)
