@@ -212,6 +212,21 @@ def test_what_vanishes_during_the_walk_is_no_matter(tmp_path: Path) -> None:
     assert met[-2:] == [b"a", b"e"]
 
 
+@pytest.mark.parametrize("replaced", [False, True], ids=["removed", "replaced by a link"])
+def test_a_directory_that_goes_between_its_entries_is_no_matter(tmp_path: Path, replaced: bool) -> None:
+    """What is behind a link that took its name is not looked at in its place."""
+    make(tmp_path, "a/b/c", "a/d", "e/d")
+    walker = Walker(normalise_sources([os.fsencode(tmp_path)]), Excludes([]), frozenset(), pytest.fail)
+    met = []
+    for batch in walker:
+        met.append(os.path.basename(batch.found[-1][0]))
+        if met[-1] == b"b":
+            shutil.rmtree(tmp_path / "a")
+            if replaced:
+                (tmp_path / "a").symlink_to("e")
+    assert met[-4:] == [b"a", b"b", b"e", b"d"]
+
+
 def test_sockets_and_fifos_are_met_without_being_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

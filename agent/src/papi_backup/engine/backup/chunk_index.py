@@ -24,8 +24,8 @@ _HEADER = struct.Struct("<III")
 """Slots of the first table (0: none yet), how many tables there are, slots used of the last."""
 FIRST = 1 << 18
 """Slots of the first table.  An id that is new is looked for in every table: few hosts need a second."""
-_LARGEST_FIRST = 1 << 22
-"""Slots that a list may ask for by what it says of itself: a hundred megabytes."""
+_LARGEST_FIRST = 1 << 21
+"""Slots that a list may ask for by what it says of itself: fifty megabytes."""
 _PAGE = mmap.ALLOCATIONGRANULARITY
 _EMPTY = bytes(ID_SIZE)
 

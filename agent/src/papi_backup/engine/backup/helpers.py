@@ -8,6 +8,7 @@ key material reaches them over a pipe once the parent backup is known.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import itertools
 import multiprocessing
@@ -41,8 +42,8 @@ from papi_backup.model.errors import InternalError, PapiError, from_code
 DEPTH = 3
 """Batches a helper may have waiting: enough to never be idle, few enough to bound memory."""
 
-MOST_HELD = 64
-"""Batches that are kept back while a helper fills the index: the walk goes on meanwhile."""
+MOST_HELD = 256
+"""Messages that are kept back while a helper fills the index: the walk goes on meanwhile."""
 
 TICK = 0.5
 """Seconds of waiting after which :attr:`HelperPool.while_waiting` is called."""
@@ -194,7 +195,10 @@ class HelperPool:
         self._give(self._helpers[0], ("fill", known))
 
     def submit(self, batch: int, paths: Sequence[bytes], receive: Callable[[BatchResult], None]) -> None:
-        """Give a batch to the least busy helper; waits, receiving results, while all are busy."""
+        """Give a batch to the least busy helper; waits, receiving results, while all are busy.
+
+        While the index is filled batches are kept back instead.
+        """
         if self._inline is not None:
             receive(self._inline.read(batch, paths))
             return
@@ -322,10 +326,10 @@ class HelperPool:
         except (EOFError, BrokenPipeError, ConnectionResetError):
             os._exit(0)
         except PapiError as error:
-            pipe.send(("failed", error.code, error.message, ""))
+            _tell(pipe, error.code, error.message, "")
         except Exception as error:  # the process' edge: told to the job, which reports it as internal
             text = f"A reading process failed: {type(error).__name__}."
-            pipe.send(("failed", InternalError.code, text, traceback.format_exc()))
+            _tell(pipe, InternalError.code, text, traceback.format_exc())
         del pipeline
 
     def _serve(self, number: int, count: int, pipe: Connection) -> Pipeline:
@@ -350,6 +354,12 @@ class HelperPool:
             pipeline.abort()
             storage.close()
             raise
+
+
+def _tell(pipe: Connection, code: int, text: str, trace: str) -> None:
+    """Say why this helper ends; a job that has ended before needs no answer."""
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        pipe.send(("failed", code, text, trace))
 
 
 def _done(pipeline: Pipeline, message: tuple[Any, ...]) -> BatchResult:

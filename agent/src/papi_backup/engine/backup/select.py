@@ -66,6 +66,8 @@ class Selection:
         self._batch: list[Content] = []
         self._batch_bytes = 0
         self._batches = 0
+        self._asked = False
+        """Whether the index is being filled with what the chain holds."""
         self._told = 0.0
         self._seal_at = _SEAL_ROWS
         self._sealing = 0
@@ -103,19 +105,19 @@ class Selection:
     def _let_go(self, found: list[Found]) -> None:
         """Have sealed what the list waits for when too much does, or when the walk has left it far behind."""
         self._passed += sum(status.st_size for _path, status in found)
-        if self._sealing:
-            if self._files.waiting >= self._seal_at:
-                self._pool.drain(self.receive)
-            else:
-                self._pool.receive(self.receive, timeout=0)
-            return
-        far = self._passed >= _SEAL_BYTES and self._files.waiting > 0 and self._previous is not None
-        if far or self._files.waiting >= self._seal_at:
+        waiting = self._files.waiting
+        far = self._passed >= _SEAL_BYTES and waiting > 0 and self._previous is not None
+        if self._sealing and waiting >= self._seal_at:
+            self._pool.drain(self.receive)
+        elif self._sealing and not (far and self._batch and self._pool.is_filling):
+            self._pool.receive(self.receive, timeout=0)
+        elif far or waiting >= self._seal_at:
+            # Several may wait for the index to be filled, each behind what it is to seal.
             self._submit()
             self._passed = 0
-            self._sealing = self._pool.pipelines
-            meanwhile = _ROWS_WHILE_FILLING if self._pool.is_filling else _ROWS_MEANWHILE
-            self._seal_at = self._files.waiting + meanwhile
+            if not self._sealing:
+                self._seal_at = waiting + (_ROWS_WHILE_FILLING if self._pool.is_filling else _ROWS_MEANWHILE)
+            self._sealing += self._pool.pipelines
             self._pool.seal(self.receive)
 
     def receive(self, result: BatchResult) -> None:
@@ -235,6 +237,9 @@ class Selection:
         return leader
 
     def _hand_out(self, content: Content, size: int) -> None:
+        if self._previous is not None and not self._asked:
+            self._asked = True
+            self._pool.fill(self._previous.chunks, self.receive)
         if self._batch and self._batch_bytes + size > _BATCH_BYTES:
             self._submit()
         self._batch.append(content)
@@ -245,8 +250,6 @@ class Selection:
     def _submit(self) -> None:
         if not self._batch:
             return
-        if not self._batches and self._previous is not None:
-            self._pool.fill(self._previous.chunks, self.receive)
         batch, self._batch, self._batch_bytes = self._batch, [], 0
         number, self._batches = self._batches, self._batches + 1
         self._contents[number] = batch
