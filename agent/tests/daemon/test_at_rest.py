@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from statistics import median
 
 import pytest
 from agent_process import AgentProcess, eventually
@@ -17,8 +18,7 @@ MOST_WAKE_UPS = 15
 """In those seconds, of all threads.  Seven or eight are due: twice those of the main thread, of the API's
 loop and of the job queue, for the watchdog, and one of the scheduler."""
 WINDOWS = 3
-"""Where all cores are busy a thread sleeps while it waits for another; one window without that is enough,
-since what wakes an agent by itself does it in each."""
+"""The one in the middle counts: where all cores are busy a thread also sleeps while it waits for another."""
 MEBIBYTE = 1 << 20
 
 
@@ -72,11 +72,8 @@ def test_an_agent_at_rest_is_small_and_wakes_for_its_schedules_and_its_watchdog_
     ask_a_storage(daemon)
     time.sleep(SETTLING_SECONDS)
     processes = [daemon.pid, *daemon.children()]
-    for _window in range(WINDOWS):
-        agent, *queries = watched(processes)
-        print(f"{agent}, {queries} wake-ups in {WATCHED_SECONDS} s; {resident(daemon.pid):,} bytes resident")
-        if agent <= MOST_WAKE_UPS and queries == [0]:
-            break
-    assert agent <= MOST_WAKE_UPS
-    assert queries == [0]
+    seen = [watched(processes) for _window in range(WINDOWS)]
+    print(f"{seen} wake-ups in {WATCHED_SECONDS} s each; {resident(daemon.pid):,} bytes resident")
+    assert median(agent for agent, *_queries in seen) <= MOST_WAKE_UPS
+    assert [queries for _agent, *queries in seen] == [[0]] * WINDOWS
     assert resident(daemon.pid) < 60 * MEBIBYTE

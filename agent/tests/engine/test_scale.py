@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
+from statistics import median
 
 import pytest
 from backing_host import Host
@@ -20,9 +21,6 @@ from papi_backup.engine.storage.directory import DirectoryStorage
 from papi_backup.model.job import JobResult
 
 MEBIBYTE = 1 << 20
-ATTEMPTS = 4
-MOST_FETCHED = 1.2
-"""Of what is stored.  With shares handed out in walk order it was 1.27."""
 pytestmark = pytest.mark.slow
 
 
@@ -116,20 +114,14 @@ def measured_memory(base: Path, files: int) -> tuple[int, int]:
 
 
 def test_memory_of_a_backup_hardly_grows_with_the_number_of_files() -> None:
-    """How far the walk runs ahead of its helpers is chance on busy cores: the least of some runs counts."""
     base = fast_directory()
     try:
         small_full, small_incremental = measured_memory(base / "small", 25_000)
-        large: list[tuple[int, int]] = []
-        for attempt in range(ATTEMPTS):
-            large.append(measured_memory(base / f"large {attempt}", 100_000))
-            full, incremental = (min(grown) - 16 * MEBIBYTE for grown in zip(*large, strict=True))
-            if full < small_full and incremental < small_incremental:
-                break
+        large_full, large_incremental = measured_memory(base / "large", 100_000)
     finally:
         shutil.rmtree(base)
-    assert full < small_full
-    assert incremental < small_incremental
+    assert large_full - small_full < 16 * MEBIBYTE
+    assert large_incremental - small_incremental < 16 * MEBIBYTE
 
 
 def segments_of(host: Host, name: str) -> set[object]:
@@ -165,12 +157,10 @@ def test_two_processes_that_restore_fetch_little_twice(host: Host) -> None:
         path = host.tree / f"{number // 60:03}" / f"{number}"
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(sizes.randbytes(sizes.randrange(1000, 30_000)))
-    saved = host.back_up("full")
     fetched = []
-    for attempt in range(ATTEMPTS):  # who gets which share is chance on busy cores
-        restored = host.restore(host.base / f"out {attempt}", host.clock)
+    for turn in range(3):  # which process reads or restores what is chance
+        saved = host.back_up("full")
+        restored = host.restore(host.base / f"out {turn}", host.clock)
         fetched.append(restored.size_transferred / saved.bytes_stored)
-        print(f"\n{fetched[-1]:.3f} of what was stored was fetched")
-        if fetched[-1] < MOST_FETCHED:
-            break
-    assert min(fetched) < MOST_FETCHED
+    print("\nof what was stored was fetched:", *(f"{share:.3f}" for share in fetched))
+    assert median(fetched) < 1.2

@@ -1,12 +1,14 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a forked process of a job asks of the kernel: not to outlive the job (Linux)."""
+"""What forked processes of a job share: not to outlive the job (Linux), and to tell it why they ended."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
+from multiprocessing.connection import Connection
 
 _PR_SET_PDEATHSIG = 1
 
@@ -21,3 +23,9 @@ def die_with_parent(parent_pid: int) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent_pid:
         os._exit(1)
+
+
+def tell_failure(pipe: Connection, code: int, text: str, trace: str) -> None:
+    """Send the job ``("failed", code, text, trace)``; one that has ended before needs no answer."""
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        pipe.send(("failed", code, text, trace))

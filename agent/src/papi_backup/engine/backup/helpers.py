@@ -8,7 +8,6 @@ key material reaches them over a pipe once the parent backup is known.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import itertools
 import multiprocessing
@@ -33,6 +32,7 @@ from papi_backup.engine.backup.readings import PackedReadings, ReadFile, pack, u
 from papi_backup.engine.backup.segments import SegmentWriter
 from papi_backup.engine.backup.setup import WriterSetup
 from papi_backup.engine.backup.volumes import VolumeWriter
+from papi_backup.engine.child_process import tell_failure
 from papi_backup.engine.format.names import CONTENT
 from papi_backup.engine.format.pages import Volume
 from papi_backup.engine.format.references import SegmentRef
@@ -326,10 +326,10 @@ class HelperPool:
         except (EOFError, BrokenPipeError, ConnectionResetError):
             os._exit(0)
         except PapiError as error:
-            _tell(pipe, error.code, error.message, "")
+            tell_failure(pipe, error.code, error.message, "")
         except Exception as error:  # the process' edge: told to the job, which reports it as internal
             text = f"A reading process failed: {type(error).__name__}."
-            _tell(pipe, InternalError.code, text, traceback.format_exc())
+            tell_failure(pipe, InternalError.code, text, traceback.format_exc())
         del pipeline
 
     def _serve(self, number: int, count: int, pipe: Connection) -> Pipeline:
@@ -354,12 +354,6 @@ class HelperPool:
             pipeline.abort()
             storage.close()
             raise
-
-
-def _tell(pipe: Connection, code: int, text: str, trace: str) -> None:
-    """Say why this helper ends; a job that has ended before needs no answer."""
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        pipe.send(("failed", code, text, trace))
 
 
 def _done(pipeline: Pipeline, message: tuple[Any, ...]) -> BatchResult:

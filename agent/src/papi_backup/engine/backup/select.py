@@ -34,8 +34,6 @@ and again, once for each changed file.
 """
 _ROWS_MEANWHILE = 3 * _SEAL_ROWS
 """Rows after which the walk waits for the sealing: a helper may be in the middle of a large file."""
-_ROWS_WHILE_FILLING = _SEAL_ROWS
-"""The same while the chunk index is filled: the rows of previous pages are half a kilobyte each."""
 
 
 Report = Callable[[Progress], None]
@@ -116,7 +114,9 @@ class Selection:
             self._submit()
             self._passed = 0
             if not self._sealing:
-                self._seal_at = waiting + (_ROWS_WHILE_FILLING if self._pool.is_filling else _ROWS_MEANWHILE)
+                # Until the index is filled nothing is sealed: going on would only gather rows in memory.
+                filling = self._pool.is_filling
+                self._seal_at = max(waiting, _SEAL_ROWS) if filling else waiting + _ROWS_MEANWHILE
             self._sealing += self._pool.pipelines
             self._pool.seal(self.receive)
 

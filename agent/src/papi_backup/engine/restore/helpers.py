@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 from typing import Any, NoReturn
 
-from papi_backup.engine.child_process import die_with_parent
+from papi_backup.engine.child_process import die_with_parent, tell_failure
 from papi_backup.engine.restore.crew import Claims
 from papi_backup.engine.restore.queue import ShareQueue
 from papi_backup.engine.restore.share import Share, ShareResult, WorkPlan
@@ -196,18 +196,13 @@ def _run(job: int, opener: StorageOpener, pipe: Connection, inherited: list[Conn
     except _GONE:
         status = 0  # the job ended first
     except PapiError as error:
-        _tell(pipe, error.code, error.message, "")
+        tell_failure(pipe, error.code, error.message, "")
     except Exception as error:  # the outermost edge: told to the job as what it is
         text = f"A process of the restore failed: {type(error).__name__}."
-        _tell(pipe, InternalError.code, text, traceback.format_exc())
+        tell_failure(pipe, InternalError.code, text, traceback.format_exc())
     finally:
         sys.stderr.flush()
         os._exit(status)  # a thread that still waits for the storage must not hold this up
-
-
-def _tell(pipe: Connection, code: int, text: str, trace: str) -> None:
-    with contextlib.suppress(*_GONE):
-        pipe.send(("failed", code, text, trace))
 
 
 def _serve(opener: StorageOpener, pipe: Connection) -> None:
