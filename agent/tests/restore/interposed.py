@@ -53,7 +53,13 @@ def die_at_content(name: str, reads: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def hang_at_content(name: str, reads: int) -> None:
-    """Never come back from reading content."""
-    if "/d/" in name and reads > 2:
-        time.sleep(600)
+@dataclass(frozen=True)
+class HangAtContent:
+    """Never comes back from reading content; ``told`` is there as soon as it hangs."""
+
+    told: Path
+
+    def __call__(self, name: str, reads: int) -> None:
+        if "/d/" in name and reads > 2:
+            self.told.touch()
+            time.sleep(600)

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import shutil
 import signal
@@ -18,7 +17,7 @@ from typing import Any
 
 import pytest
 from backing_host import ignore
-from interposed import InterposingOpener, die_at_content, hang_at_content
+from interposed import HangAtContent, InterposingOpener, die_at_content
 from restoring import RestoringHost
 from seen_trees import tree_on_disk
 
@@ -141,7 +140,6 @@ def test_a_file_system_without_attributes_costs_warnings_only(host: RestoringHos
 
 def _in_child(pipe: Any, order: RestoreOrder, opener: Any, uid: int) -> None:
     if uid:
-        importlib.import_module("_strptime")  # nobody may not read where it is, and datetime loads it late
         os.setgroups([])
         os.setgid(uid)
         os.setuid(uid)
@@ -153,13 +151,22 @@ def _in_child(pipe: Any, order: RestoreOrder, opener: Any, uid: int) -> None:
 
 def start_child(order: RestoreOrder, opener: Any, uid: int = 0) -> tuple[Any, Any]:
     """Start a restore in a process of its own; return the process and its pipe."""
-    # Not forked: a lock that a thread of this process holds would be held in the child for good.
-    context = get_context("spawn")
+    context = get_context("fork")
     ours, theirs = context.Pipe()
     process = context.Process(target=_in_child, args=(theirs, order, opener, uid))
     process.start()
     theirs.close()
     return process, ours
+
+
+def start_hanging(host: RestoringHost, out: Path) -> Any:
+    """Start a restore that hangs with a file on its way, not the one with which it tries its target."""
+    hang = HangAtContent(host.base / "hangs")
+    process, _pipe = start_child(host.order(out), InterposingOpener(host.base / "store", hang))
+    deadline = time.monotonic() + 60
+    while not (hang.told.exists() and temporary_files(out)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return process
 
 
 @pytest.mark.slow
@@ -193,10 +200,7 @@ def test_a_restore_that_is_terminated_removes_its_temporary_files(
         (host.tree / name).write_bytes(os.urandom(LARGE))
     host.back_up()
     host.helpers = helpers
-    process, _pipe = start_child(host.order(out), InterposingOpener(host.base / "store", hang_at_content))
-    deadline = time.monotonic() + 60
-    while not temporary_files(out) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    process = start_hanging(host, out)
     assert temporary_files(out) != []
     process.terminate()
     deadline = time.monotonic() + 15
@@ -230,10 +234,7 @@ def test_a_file_that_another_restore_is_writing_is_no_leftover(host: RestoringHo
     for name in ("1", "2"):
         (host.tree / name).write_bytes(os.urandom(LARGE))
     host.back_up()
-    process, _pipe = start_child(host.order(out), InterposingOpener(host.base / "store", hang_at_content))
-    deadline = time.monotonic() + 60
-    while not temporary_files(out) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    process = start_hanging(host, out)
     host.restore(host.order(out))
     assert len(temporary_files(out)) == 1
     process.kill()
