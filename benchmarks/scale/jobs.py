@@ -94,7 +94,7 @@ class Client:
             host_name=HOST_NAME,
             access=self.access,
             options=options,
-            state_dir=os.fspath(self.directory / "state"),
+            own_paths=(os.fspath(self.directory / "state"),),
         )
         return run_job(order)
 

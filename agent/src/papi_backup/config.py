@@ -73,7 +73,8 @@ class Settings:
 
     ``history_count`` and ``history_days`` bound the job history (0 = no bound), ``drain_timeout`` is
     how many seconds a stopping agent waits for its running jobs, ``timezone`` an IANA name,
-    ``restore_socket`` where systemd starts the workers of restores (None: the agent forks them itself).
+    ``restore_socket`` where systemd starts the workers of restores (None: the agent forks them itself),
+    ``protected_paths`` what no restore may touch beside the agent's state and ``file``.
     """
 
     state_dir: Path
@@ -90,6 +91,7 @@ class Settings:
     drain_timeout: int = 30
     scrypt_cost: int = 1 << 16
     restore_socket: Path | None = None
+    protected_paths: tuple[str, ...] = ()
     limits: Limits = UNLIMITED
     file: Path = DEFAULT_FILE
 
@@ -99,6 +101,11 @@ class Settings:
         bound = self.api.listen_host if self.api.listen_host not in _EVERYWHERE else ""
         own = (self.host_name, bound, "localhost", "127.0.0.1", "::1")
         return tuple(dict.fromkeys(name for name in (*own, *self.api.tls_names) if name))
+
+    @property
+    def own_paths(self) -> tuple[str, ...]:
+        """What is of the agent itself: a restore never touches it."""
+        return (str(self.state_dir), str(self.file.absolute()), *self.protected_paths)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -167,6 +174,7 @@ def load_settings(
         drain_timeout=jobs.integer("drain_timeout", 30, 0, 86_400),
         scrypt_cost=_scrypt_cost(crypto),
         restore_socket=jobs.optional_path("restore_socket"),
+        protected_paths=root.absolute_paths("protected_paths"),
         limits=read_limits(root.table("limits"), timezone),
         file=path,
     )

@@ -87,14 +87,24 @@ class Table:
             raise self.error(key, f"expected one of {', '.join(choices)}")
         return value
 
+    def absolute_paths(self, key: str) -> tuple[str, ...]:
+        """Return a list of absolute paths; an absent one is empty."""
+        paths = self.texts(key)
+        for path in paths:
+            self._require_absolute(key, path)
+        return paths
+
     def optional_path(self, key: str) -> Path | None:
         """Return an absolute path, or None."""
         value = self.text(key, "")
         if not value:
             return None
-        if not value.startswith("/") or "\0" in value:
-            raise self.error(key, f"{value!r} is not an absolute path")
+        self._require_absolute(key, value)
         return Path(value)
+
+    def _require_absolute(self, key: str, path: str) -> None:
+        if not path.startswith("/") or "\0" in path:
+            raise self.error(key, f"{path!r} is not an absolute path")
 
     def absolute_path(self, key: str) -> Path:
         """Return an absolute path that must be there."""

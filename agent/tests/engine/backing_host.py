@@ -115,7 +115,7 @@ class Host:
             host_name=self.name,
             access=self.order().access,
             options=options,
-            state_dir=os.fspath(self.base / "state"),
+            own_paths=(os.fspath(self.base / "state"),),
             helpers=self.helpers,
         )
         return run_restore(order, opener or self.opener, self.report)

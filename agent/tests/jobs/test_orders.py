@@ -72,7 +72,7 @@ OPTIONS = st.builds(
     TEXTS,
     st.sampled_from(("always", "changed", "never", "fail")),
 )
-RESTORES = st.builds(RestoreOrder, TEXT, ACCESS, OPTIONS, TEXT, st.booleans(), NUMBERS)
+RESTORES = st.builds(RestoreOrder, TEXT, ACCESS, OPTIONS, TEXTS, st.booleans(), NUMBERS)
 RESULTS = st.builds(
     JobResult,
     TEXT,

@@ -80,7 +80,7 @@ class RestoringHost:
         include: tuple[str, ...] = (),
         overwrite: Overwrite = "changed",
         host_name: str = "",
-        state_dir: str = "",
+        own_paths: tuple[str, ...] = (),
     ) -> RestoreOrder:
         """Return what the agent orders from its worker; ``host_name`` is the restoring host's."""
         order = self.backing.order()
@@ -98,7 +98,7 @@ class RestoringHost:
             host_name=host_name or self.backing.name,
             access=order.access,
             options=options,
-            state_dir=state_dir or os.fspath(self.base / "state"),
+            own_paths=own_paths or (os.fspath(self.base / "state"),),
             helpers=self.helpers,
         )
 

@@ -103,25 +103,37 @@ def test_a_newer_backup_that_cannot_be_read_is_named_when_an_older_is_taken(
     assert host.restore(host.order(out, date=oldest)).warnings == ()
 
 
-def test_the_agents_own_state_is_not_restored_in_its_place(host: RestoringHost, out: Path) -> None:
-    (host.tree / "state").mkdir()
-    (host.tree / "state" / "db").write_bytes(b"old")
-    (host.tree / "file").write_bytes(b"file")
+def test_what_is_of_the_agent_itself_is_not_restored_in_its_place(host: RestoringHost, out: Path) -> None:
+    own = {"state/db", "etc/agent.toml", "linked", "etc.d/key"}
+    others = {"file", "state of something else", "etc/agent.toml.old"}
+    for name in own | others:
+        (host.tree / name).parent.mkdir(exist_ok=True)
+        if name != "linked":
+            (host.tree / name).write_bytes(b"old")
+    (host.tree / "linked").symlink_to("etc.d")
     host.back_up()
-    (host.tree / "state" / "db").write_bytes(b"new")
-    (host.tree / "file").write_bytes(b"changed")
-    result = host.restore(host.order("", overwrite="always", state_dir=f"{host.tree}/state"))
-    assert (host.tree / "state" / "db").read_bytes() == b"new"
-    assert (host.tree / "file").read_bytes() == b"file"
-    assert "the agent's own state is not restored" in result.description
-    host.restore(host.order(out, state_dir=f"{host.tree}/state"))
+    for name in (own | others) - {"linked"}:
+        (host.tree / name).write_bytes(b"new")
+    (host.tree / "linked").unlink()
+    (host.tree / "linked").symlink_to("./etc.d")
+    paths = tuple(f"{host.tree}/{name}" for name in ("state", "etc/agent.toml", "linked"))
+    result = host.restore(host.order("", overwrite="always", own_paths=paths))
+    assert {name for name in own | others if (host.tree / name).is_file()} == (own | others) - {"linked"}
+    assert {name for name in own - {"linked"} if (host.tree / name).read_bytes() != b"new"} == set()
+    assert (host.tree / "linked").readlink() == Path("./etc.d")
+    assert {name for name in others if (host.tree / name).read_bytes() != b"old"} == set()
+    assert "belongs to the agent itself and is not restored" in result.description
+    host.restore(host.order(out, own_paths=paths))
+    assert {name for name in others | own if not (host.restored(out) / name).exists()} == set()
     assert (host.restored(out) / "state" / "db").read_bytes() == b"old"
 
 
-def test_the_agents_state_directory_is_no_target(host: RestoringHost) -> None:
+@pytest.mark.parametrize("inside", ["", "restored"])
+def test_what_is_of_the_agent_itself_is_no_target(host: RestoringHost, inside: str) -> None:
     with_history(host, 1)
-    with pytest.raises(InvalidParameterError, match="state directory"):
-        host.restore(host.order(host.base / "state"))
+    with pytest.raises(InvalidParameterError, match=r"/state, which belongs to the agent itself"):
+        host.restore(host.order(host.base / "state" / inside))
+    assert list((host.base / "state").iterdir()) == []
 
 
 def test_another_hosts_files_in_this_hosts_places_are_a_warning(host: RestoringHost, out: Path) -> None:

@@ -29,6 +29,7 @@ excludes = ["*.tmp", "/srv/cache/**"]
 COMPLETE = """
 state_dir = "/var/lib/papi-backup"
 host_name = "Web1.Example.ORG"
+protected_paths = ["/etc/papi-backup"]
 timezone = "Europe/Rome"
 [api]
 socket = "/run/papi-backup/agent.sock"
@@ -128,6 +129,7 @@ def test_every_key_arrives(load: Callable[..., Settings], tmp_path: Path) -> Non
         drain_timeout=5,
         scrypt_cost=1024,
         restore_socket=Path("/run/papi-backup-restore.sock"),
+        protected_paths=("/etc/papi-backup",),
         limits=Limits(
             upload=4096 * 1024,
             zone="Europe/Rome",
@@ -140,6 +142,7 @@ def test_every_key_arrives(load: Callable[..., Settings], tmp_path: Path) -> Non
     )
     assert (settings.api.listen_host, settings.api.listen_port, settings.api.uses_tls) == ("::", 8480, True)
     assert settings.zone.key == "Europe/Rome"
+    assert settings.own_paths == ("/var/lib/papi-backup", str(tmp_path / "agent.toml"), "/etc/papi-backup")
 
 
 def test_settings_do_not_change(load: Callable[..., Settings]) -> None:
@@ -155,6 +158,11 @@ def test_settings_do_not_change(load: Callable[..., Settings]) -> None:
     [
         ("state_dir", 'state_dir = "relative/dir"', "not an absolute path"),
         ("state_dir", "state_dir = 3", "expected a string"),
+        (
+            "protected_paths",
+            'state_dir = "/s"\nprotected_paths = ["/etc", "opt"]',
+            "'opt' is not an absolute",
+        ),
         ("state_dir", "", "missing"),
         ("state_dirs", 'state_dir = "/s"\nstate_dirs = "/s"', "unknown key"),
         ("host_name", 'state_dir = "/s"\nhost_name = "LocalHost"', "write host_name"),

@@ -70,7 +70,7 @@ class OrderBuilder:
             host_name=self._settings.host_name,
             access=self.access(options.storage_id),
             options=replace(options, hostname=options.hostname or self._settings.host_name),
-            state_dir=str(self._settings.state_dir),
+            own_paths=self._settings.own_paths,
             plan_only=plan_only,
             helpers=self._settings.helpers,
             limits=self._settings.limits,

@@ -79,12 +79,15 @@ class BackupOrder:
 
 @dataclass(frozen=True, slots=True)
 class RestoreOrder:
-    """Everything a worker needs to run one restore."""
+    """Everything a worker needs to run one restore.
+
+    ``own_paths`` are of the agent itself: what a backup has there is not restored over them.
+    """
 
     host_name: str
     access: StorageAccess
     options: RestoreOptions
-    state_dir: str
+    own_paths: tuple[str, ...]
     plan_only: bool = False
     helpers: int = 2
     limits: Limits = UNLIMITED

@@ -137,7 +137,7 @@ class JobService:
                 host_name=self._settings.host_name,
                 access=access,
                 options=self._options(fields, access.storage),
-                state_dir=str(self._settings.state_dir),
+                own_paths=self._settings.own_paths,
                 plan_only=True,
                 helpers=self._settings.helpers,
             )

@@ -69,6 +69,8 @@ class Selection:
         self._told = 0.0
         self._seal_at = _SEAL_ROWS
         self._sealing = 0
+        self._unsealed = False
+        """Whether anything was handed out since it was last asked to seal."""
         self._passed = 0
         self.files_read = 0
         self.bytes_read = 0
@@ -104,21 +106,21 @@ class Selection:
         """Have sealed what the list waits for when too much does, or when the walk has left it far behind."""
         self._passed += sum(status.st_size for _path, status in found)
         waiting = self._files.waiting
-        far = self._passed >= _SEAL_BYTES and waiting > 0 and self._previous is not None
+        far = self._passed >= _SEAL_BYTES and self._unsealed and self._previous is not None
         if self._sealing and waiting >= self._seal_at:
             self._pool.drain(self.receive)
-        elif self._sealing and not (far and self._batch and self._pool.is_filling):
-            self._pool.receive(self.receive, timeout=0)
-        elif far or waiting >= self._seal_at:
-            # Several may wait for the index to be filled, each behind what it is to seal.
+        elif far or (waiting >= self._seal_at and not self._sealing):
+            # Several may be on their way, each behind what it is to seal: helpers that are slow mix nothing.
             self._submit()
-            self._passed = 0
+            self._passed, self._unsealed = 0, False
             if not self._sealing:
                 # Until the index is filled nothing is sealed: going on would only gather rows in memory.
                 filling = self._pool.is_filling
                 self._seal_at = max(waiting, _SEAL_ROWS) if filling else waiting + _ROWS_MEANWHILE
             self._sealing += self._pool.pipelines
             self._pool.seal(self.receive)
+        elif self._sealing:
+            self._pool.receive(self.receive, timeout=0)
 
     def receive(self, result: BatchResult) -> None:
         """Take a helper's answer."""
@@ -240,6 +242,7 @@ class Selection:
         if self._previous is not None and not self._asked:
             self._asked = True
             self._pool.fill(self._previous.chunks, self.receive)
+        self._unsealed = True
         if self._batch and self._batch_bytes + size > _BATCH_BYTES:
             self._submit()
         self._batch.append(content)

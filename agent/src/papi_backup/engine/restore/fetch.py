@@ -27,8 +27,8 @@ LARGEST_READ = 4 << 20
 """Bytes of one ranged read; a request's overhead is small against it."""
 WIDEST_GAP = 256 << 10
 """Unneeded bytes read along rather than asking twice."""
-CACHED_RAW = 16 << 20
-"""Raw bytes of opened segments kept: four of the largest kind."""
+CACHED_RAW = 17 << 20
+"""Raw bytes of opened segments kept: four of the largest kind, and the pages that name them."""
 
 Key = tuple[str, SegmentRef]
 """Kind (``i`` or ``d``) and segment."""
@@ -163,8 +163,11 @@ class SegmentSource:
         self.touched: set[str] = set()
 
     def wants(self, key: Key) -> bool:
-        """Return whether a segment is neither here nor on its way."""
-        return key not in self._raw and key not in self._ahead
+        """Return whether a segment is neither here nor on its way; one that is here stays for its use."""
+        if key in self._raw:
+            self._raw.move_to_end(key)
+            return False
+        return key not in self._ahead
 
     def request(self, keys: Iterable[Key]) -> None:
         """Start to fetch segments that are not here yet."""

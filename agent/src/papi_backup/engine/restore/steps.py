@@ -122,7 +122,7 @@ class ShareReader:
         if not selected and not (kind == DIRECTORY and self._selector.concerns(path, kind)):
             return
         if self._plan.target.is_protected(path):
-            result.tally.warnings.add("the agent's own state is not restored", path)
+            result.tally.warnings.add("belongs to the agent itself and is not restored", path)
             return
         self._leave(path, result)
         try:

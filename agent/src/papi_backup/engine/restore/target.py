@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Iterable
 
 from papi_backup.engine.restore.failures import reason_of
+from papi_backup.engine.restore.tally import shown
 from papi_backup.engine.restore.tree import TEMPORARY_PREFIX, Target
 from papi_backup.engine.termination import termination_deferred
 from papi_backup.model.errors import InvalidParameterError, TransferError
@@ -25,14 +26,23 @@ def resolve_target(order: RestoreOrder) -> Target:
     if not wanted.startswith(b"/") or b"\0" in wanted:
         raise InvalidParameterError(f"target_dir must be an absolute path, not {wanted!r}.", _PARAMETER)
     path = os.path.realpath(wanted)
-    state = os.path.realpath(os.fsencode(order.state_dir)) if order.state_dir else b""
-    if state and path == state:
-        raise InvalidParameterError("target_dir is the agent's own state directory.", _PARAMETER)
     prefix = path.rstrip(b"/") + b"/"
-    protected = state[len(prefix) :] if state.startswith(prefix) else None
+    own_paths = {place for own in order.own_paths for place in _places(os.fsencode(own))}
+    for own in own_paths:
+        if prefix.startswith(own + b"/"):
+            raise InvalidParameterError(
+                f"target_dir is in {shown(own)}, which belongs to the agent itself.", _PARAMETER
+            )
+    protected = tuple(own.removeprefix(prefix) for own in own_paths if own.startswith(prefix))
     target = Target(path, order.options.overwrite, protected)
     _require_possible(target)
     return target
+
+
+def _places(path: bytes) -> tuple[bytes, bytes]:
+    """Return where a path really is, and where what it leads to is if it is a symbolic link."""
+    directory, name = os.path.split(os.path.normpath(path))
+    return os.path.join(os.path.realpath(directory), name), os.path.realpath(path)
 
 
 def _require_possible(target: Target) -> None:

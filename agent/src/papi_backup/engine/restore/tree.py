@@ -33,13 +33,13 @@ class BlockedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a restore writes.  ``path`` is absolute and resolved; ``protected`` is the path below it, if
-    any, that is never touched (the agent's own state).
+    """Where a restore writes.  ``path`` is absolute and resolved; ``protected`` are the paths below it
+    that are never touched: what is of the agent itself.
     """
 
     path: bytes
     overwrite: Overwrite
-    protected: bytes | None = None
+    protected: tuple[bytes, ...] = ()
 
     @property
     def in_place(self) -> bool:
@@ -52,8 +52,10 @@ class Target:
         return self.overwrite in ("always", "changed")
 
     def is_protected(self, path: bytes) -> bool:
-        """Return whether a path is the agent's own state, or lies in it."""
-        return self.protected is not None and (path + b"/").startswith(self.protected + b"/")
+        """Return whether a path is of the agent itself, or lies in what is."""
+        return path.startswith(self.protected) and any(
+            (path + b"/").startswith(own + b"/") for own in self.protected
+        )
 
     def told(self, path: bytes) -> str:
         """Return the place of an entry for messages."""
