@@ -123,6 +123,11 @@ job:
       type: int
       returned: always
       sample: 22439812
+    entries_changed:
+      description: Of a restore, how much it made, replaced or gave other metadata. 0 for a backup.
+      type: int
+      returned: always
+      sample: 0
     warnings:
       description: How many warnings it gave; the description names them.
       type: int

@@ -69,7 +69,7 @@ EXAMPLES = r"""
 
 - name: Authorise it on the storage host
   ansible.builtin.lineinfile:
-    path: /home/backup/.ssh/authorized_keys
+    path: /home/papi/.ssh/authorized_keys
     line: "{{ ssh_id.public_key }}"
     mode: "0600"
   delegate_to: vault.example.com

@@ -119,7 +119,7 @@ EXAMPLES = r"""
     storage_name: vault
     type: ssh
     server_name: vault.example.com
-    ssh_username: backup
+    ssh_username: papi
     ssh_id: vault
     storage_base: /srv/backup
     host_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB8Yc0XH1Fw1fqmbbJk9pQzCsSQXyKGQmFXBlSg1xn5c
@@ -173,7 +173,7 @@ storage:
       description: The user on the SSH server.
       type: str
       returned: type is ssh
-      sample: backup
+      sample: papi
     server_name:
       description: The SSH server.
       type: str

@@ -63,7 +63,7 @@ storages:
       description: The user on the SSH server.
       type: str
       returned: type is ssh
-      sample: backup
+      sample: papi
     server_name:
       description: The SSH server.
       type: str
