@@ -19,7 +19,7 @@ PACKAGE = "papi_backup"
 LONGEST_FILE = 450
 
 ROOMS = (
-    ("daemon", "agent", "systemd", "stop_signals", "cli"),
+    ("daemon", "agent", "systemd", "stop_signals", "interpreter", "cli"),
     ("api",),
     ("services",),
     ("scheduler",),
@@ -128,6 +128,7 @@ DAEMON_SIDE = sorted(
         "agent",
         "systemd",
         "stop_signals",
+        "interpreter",
         "api",
         "services",
         "scheduler",

@@ -3,8 +3,8 @@
 """The agent in the foreground: ``papi-backup-agent --config FILE`` (design section 3).
 
 Exit status: 0 after a stop that was asked for, 2 for a bad command line or agent.toml, 1 for all
-else that keeps it from running.  Imports neither boto3 nor paramiko nor the engine: those live in
-worker and query processes.
+else that keeps it from running, such as another Python in the place of its own.  Imports neither
+boto3 nor paramiko nor the engine: those live in worker and query processes.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 from papi_backup import __version__
 from papi_backup.agent import Agent
 from papi_backup.config import DEFAULT_FILE, load_settings
+from papi_backup.interpreter import Interpreter
 from papi_backup.model.errors import InvalidParameterError, PapiError
 from papi_backup.stop_signals import StopSignals
 from papi_backup.systemd import Systemd
@@ -49,30 +50,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with StopSignals() as signals:
         try:
             with Agent.open(settings) as agent:
-                watch(agent, signals, Systemd())
+                return watch(agent, signals, Systemd(), Interpreter())
         except InvalidParameterError as error:  # what only the attempt shows, such as an unusable certificate
             return _refuse(f"{options.config}: {error.message}", BAD_CONFIGURATION)
         except PapiError as error:
             return _refuse(error.message, 1)
         except OSError as error:
             return _refuse(str(error), 1)
-    return 0
 
 
-def watch(agent: Agent, signals: StopSignals, systemd: Systemd) -> None:
-    """Start the agent, look after it until a stop signal comes, then stop it in order."""
+def watch(agent: Agent, signals: StopSignals, systemd: Systemd, interpreter: Interpreter) -> int:
+    """Start the agent, look after it until a stop signal comes, then stop it in order; return its status.
+
+    Where another Python has taken the place of its own it stops too: no job could be started any more.
+    """
     agent.start()
     systemd.ready()
     log.info("papi-backup-agent %s is ready on %s", __version__, agent.settings.host_name)
     interval = min(LOOK_SECONDS, systemd.watchdog_seconds / 3 or LOOK_SECONDS)
     look_after(agent, systemd)
+    status = 0
     while not signals.wait(interval):
         look_after(agent, systemd)
+        if interpreter.has_changed():
+            log.error("the Python that this agent runs on has changed or is gone: starting again")
+            status = 1
+            break
     systemd.stopping()
     log.info("stopping")
     agent.refuse_requests()
     drain(agent, signals, systemd)
     log.info("stopped")
+    return status
 
 
 def look_after(agent: Agent, systemd: Systemd) -> None:

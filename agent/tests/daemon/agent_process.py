@@ -81,10 +81,13 @@ class AgentProcess:
         )
 
     def start(
-        self, interpreter_options: Sequence[str] = (), environment: Mapping[str, str] | None = None
+        self,
+        interpreter_options: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        interpreter: str = sys.executable,
     ) -> None:
         command = [
-            sys.executable,
+            interpreter,
             *interpreter_options,
             "-m",
             "papi_backup.daemon",

@@ -68,6 +68,24 @@ def test_it_tells_systemd_when_it_is_ready_and_when_it_stops_and_ends_with_0(
     daemon.manager.hears("STOPPING=1")
 
 
+@pytest.mark.parametrize("upgraded_to", ["another Python", "nothing"])
+def test_it_ends_with_1_when_the_systems_python_is_upgraded(
+    daemon: AgentProcess, tmp_path: Path, upgraded_to: str
+) -> None:
+    own = tmp_path / "python"
+    own.symlink_to(os.path.realpath(sys.executable))
+    modules = {"PYTHONPATH": os.pathsep.join(sys.path[1:])}
+    daemon.start(environment=OFTEN | modules, interpreter=str(own))
+    daemon.manager.hears("READY=1")
+    eventually(lambda: daemon.manager.heard.count("WATCHDOG=1") >= 4, "it goes on as long as nothing changes")
+    own.unlink()
+    if upgraded_to != "nothing":
+        own.symlink_to("/bin/true")
+    assert daemon.ends() == 1
+    daemon.manager.hears("STOPPING=1")
+    assert "the Python that this agent runs on has changed or is gone" in daemon.log.read_text()
+
+
 def test_it_feeds_the_watchdog_as_often_as_systemd_wants(daemon: AgentProcess) -> None:
     daemon.start_and_wait(OFTEN)
     eventually(lambda: daemon.manager.heard.count("WATCHDOG=1") >= 4, "the watchdog is fed")
