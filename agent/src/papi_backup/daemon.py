@@ -69,19 +69,22 @@ def watch(agent: Agent, signals: StopSignals, systemd: Systemd, interpreter: Int
     log.info("papi-backup-agent %s is ready on %s", __version__, agent.settings.host_name)
     interval = min(LOOK_SECONDS, systemd.watchdog_seconds / 3 or LOOK_SECONDS)
     look_after(agent, systemd)
-    status = 0
-    while not signals.wait(interval):
+    told = False
+    while not (told := signals.wait(interval)):
         look_after(agent, systemd)
         if interpreter.has_changed():
             log.error("the Python that this agent runs on has changed or is gone: starting again")
-            status = 1
             break
     systemd.stopping()
     log.info("stopping")
     agent.refuse_requests()
-    drain(agent, signals, systemd)
+    if not told and drain(agent, signals, systemd):
+        log.info("told to stop meanwhile")
+        told = True
+    if told and drain(agent, signals, systemd):
+        log.warning("told to stop again: ending the running jobs now")
     log.info("stopped")
-    return status
+    return 0 if told else 1
 
 
 def look_after(agent: Agent, systemd: Systemd) -> None:
@@ -98,15 +101,15 @@ def look_after(agent: Agent, systemd: Systemd) -> None:
         systemd.status(error.message)
 
 
-def drain(agent: Agent, signals: StopSignals, systemd: Systemd) -> None:
-    """Let running jobs end within the drain timeout; a second stop signal ends the patience."""
+def drain(agent: Agent, signals: StopSignals, systemd: Systemd) -> bool:
+    """Let running jobs end within the drain timeout; return whether a stop signal came before that."""
     deadline = time.monotonic() + agent.settings.drain_timeout
     while not agent.drained and time.monotonic() < deadline:
         look_after(agent, systemd)
         systemd.needs_longer(DRAIN_LOOK_SECONDS + 30)
         if signals.wait(DRAIN_LOOK_SECONDS):
-            log.warning("told to stop again: ending the running jobs now")
-            return
+            return True
+    return False
 
 
 def raise_descriptor_limit() -> None:

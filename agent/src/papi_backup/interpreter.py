@@ -14,7 +14,10 @@ class Interpreter:
     def __init__(self, executable: str = sys.executable) -> None:
         self._executable = executable
         self._file = os.path.realpath(executable)
+        self._was_elsewhere = False
 
     def has_changed(self) -> bool:
-        """Return whether the name leads to another file by now, or to none."""
-        return os.path.realpath(self._executable) != self._file or not os.path.exists(self._file)
+        """Return whether the name leads to another file by now, or to none, and did at the last look too."""
+        is_elsewhere = os.path.realpath(self._executable) != self._file or not os.path.exists(self._file)
+        before, self._was_elsewhere = self._was_elsewhere, is_elsewhere
+        return before and is_elsewhere

@@ -68,15 +68,21 @@ def test_it_tells_systemd_when_it_is_ready_and_when_it_stops_and_ends_with_0(
     daemon.manager.hears("STOPPING=1")
 
 
-@pytest.mark.parametrize("upgraded_to", ["another Python", "nothing"])
-def test_it_ends_with_1_when_the_systems_python_is_upgraded(
-    daemon: AgentProcess, tmp_path: Path, upgraded_to: str
-) -> None:
-    own = tmp_path / "python"
+def start_with_own_interpreter(daemon: AgentProcess, directory: Path) -> Path:
+    """Start the agent by a name of its own for this Python, and return that."""
+    own = directory / "python"
     own.symlink_to(os.path.realpath(sys.executable))
     modules = {"PYTHONPATH": os.pathsep.join(sys.path[1:])}
     daemon.start(environment=OFTEN | modules, interpreter=str(own))
     daemon.manager.hears("READY=1")
+    return own
+
+
+@pytest.mark.parametrize("upgraded_to", ["another Python", "nothing"])
+def test_it_ends_with_1_when_the_systems_python_is_upgraded(
+    daemon: AgentProcess, tmp_path: Path, upgraded_to: str
+) -> None:
+    own = start_with_own_interpreter(daemon, tmp_path)
     eventually(lambda: daemon.manager.heard.count("WATCHDOG=1") >= 4, "it goes on as long as nothing changes")
     own.unlink()
     if upgraded_to != "nothing":
@@ -84,6 +90,21 @@ def test_it_ends_with_1_when_the_systems_python_is_upgraded(
     assert daemon.ends() == 1
     daemon.manager.hears("STOPPING=1")
     assert "the Python that this agent runs on has changed or is gone" in daemon.log.read_text()
+
+
+def test_a_stop_that_comes_while_it_ends_for_another_python_is_a_stop_like_any(
+    daemon: AgentProcess, tmp_path: Path, silent_server: int
+) -> None:
+    daemon.configure(jobs="drain_timeout = 60")
+    queue_backup(daemon.state, silent_server)
+    own = start_with_own_interpreter(daemon, tmp_path)
+    daemon.manager.hears("STATUS=running: job")
+    own.unlink()
+    daemon.manager.hears("STOPPING=1")
+    os.kill(daemon.pid, signal.SIGTERM)
+    eventually(lambda: "told to stop meanwhile" in daemon.log.read_text(), "it heard that")
+    assert daemon.stop() == 0
+    assert "told to stop again" in daemon.log.read_text()
 
 
 def test_it_feeds_the_watchdog_as_often_as_systemd_wants(daemon: AgentProcess) -> None:

@@ -91,7 +91,7 @@ def test_the_engine_restores_it(tmp_path: Path, storages: Path, storage: str, nu
         target_dir=os.fspath(out),
     )
     access = StorageAccess(S3Storage("golden", "id", Secret("unused"), "bucket", 1))
-    order = RestoreOrder("another.example", access, options, os.fspath(tmp_path / "state"), helpers=0)
+    order = RestoreOrder("another.example", access, options, (os.fspath(tmp_path / "state"),), helpers=0)
     run_restore(order, partial(DirectoryStorage, storages / storage), ignore)
     assert restored(out) == expected(number)
 

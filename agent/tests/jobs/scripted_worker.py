@@ -37,7 +37,7 @@ class ScriptedEngine:
         elif act == "tidies":
             tidy(order)
         elif act == "waits":
-            wait_for(Path(order.state_dir) / "go")
+            wait_for(state_of(order) / "go")
         elif act == "crashes":
             note(order, "helper", str(spawn_helper()))
             os.kill(os.getpid(), signal.SIGKILL)
@@ -127,10 +127,14 @@ def spawn_helper() -> int:
     return helper
 
 
+def state_of(order: BackupOrder | RestoreOrder) -> Path:
+    return Path(order.state_dir if isinstance(order, BackupOrder) else order.own_paths[0])
+
+
 def note(order: BackupOrder | RestoreOrder, name: str, text: str) -> None:
-    draft = Path(order.state_dir) / f"{name}.draft"
+    draft = state_of(order) / f"{name}.draft"
     draft.write_text(text)
-    draft.rename(Path(order.state_dir) / name)
+    draft.rename(state_of(order) / name)
 
 
 def wait_for(path: Path) -> None:

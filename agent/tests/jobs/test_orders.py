@@ -156,7 +156,7 @@ def test_all_secrets_of_an_order_are_found() -> None:
         SshStorage("s", "h", 22, "u", 1, "/b"), SshId(1, "k", 2048, "pub", Secret("private"))
     )
     options = RestoreOptions(1, "etc", datetime(2026, 1, 1, tzinfo=UTC), "h", Secret("the key"))
-    assert set(secrets_in(RestoreOrder("h", access, options, "/s"))) == {"private", "the key"}
+    assert set(secrets_in(RestoreOrder("h", access, options, ("/s",)))) == {"private", "the key"}
 
 
 REDACTED = [

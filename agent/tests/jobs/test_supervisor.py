@@ -318,7 +318,7 @@ def test_a_worker_that_cannot_be_started_leaves_no_descriptor_open(agent: Agent)
         "host.example",
         StorageAccess(agent.store.storages.list()[0]),
         RestoreOptions(1, "etc", datetime.now(UTC), "host.example", Secret("open sesame")),
-        str(settings.state_dir),
+        (str(settings.state_dir),),
     )
     before = len(os.listdir("/proc/self/fd"))
     for command in (("/nonexistent",), ("/",)):

@@ -123,6 +123,8 @@ def test_what_is_of_the_agent_itself_is_not_restored_in_its_place(host: Restorin
     assert (host.tree / "linked").readlink() == Path("./etc.d")
     assert {name for name in others if (host.tree / name).read_bytes() != b"old"} == set()
     assert "belongs to the agent itself and is not restored" in result.description
+    plan = host.plan(host.order("", overwrite="always", own_paths=paths))
+    assert any("belongs to the agent itself and is not restored" in warning for warning in plan.warnings)
     host.restore(host.order(out, own_paths=paths))
     assert {name for name in others | own if not (host.restored(out) / name).exists()} == set()
     assert (host.restored(out) / "state" / "db").read_bytes() == b"old"

@@ -22,7 +22,7 @@ from papi_backup.engine.restore.scope import Surveyor
 from papi_backup.engine.restore.select import Selector
 from papi_backup.engine.restore.tally import Causes
 from papi_backup.engine.restore.target import resolve_target
-from papi_backup.engine.restore.tree import BlockedError, Found, Target, why_it_stays
+from papi_backup.engine.restore.tree import PROTECTED, BlockedError, Found, Target, why_it_stays
 from papi_backup.engine.storage.protocol import Storage, StorageOpener
 from papi_backup.model.errors import CorruptedBackupError
 from papi_backup.model.job import RestoreOrder, RestorePlanSummary
@@ -102,6 +102,7 @@ class _Counts:
     def add(self, entry: Entry, existing: Existing) -> None:
         """Count one entry."""
         if self._target.is_protected(entry.path):
+            self.blocked.add(PROTECTED, entry.path)
             return
         if entry.type == FILE:
             self.files += 1

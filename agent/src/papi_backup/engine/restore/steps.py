@@ -24,7 +24,7 @@ from papi_backup.engine.restore.policy import Judge
 from papi_backup.engine.restore.select import Selector
 from papi_backup.engine.restore.share import LARGE_FILE, PendingDirectory, Share, ShareResult, WorkPlan
 from papi_backup.engine.restore.tally import Tally
-from papi_backup.engine.restore.tree import BlockedError, Found, Tree
+from papi_backup.engine.restore.tree import PROTECTED, BlockedError, Found, Tree
 from papi_backup.model.errors import CorruptedBackupError
 
 BATCH_BYTES = 4 << 20
@@ -122,7 +122,8 @@ class ShareReader:
         if not selected and not (kind == DIRECTORY and self._selector.concerns(path, kind)):
             return
         if self._plan.target.is_protected(path):
-            result.tally.warnings.add("belongs to the agent itself and is not restored", path)
+            if selected:
+                result.tally.warnings.add(PROTECTED, path)
             return
         self._leave(path, result)
         try:

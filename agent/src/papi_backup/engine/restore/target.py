@@ -7,7 +7,7 @@ from __future__ import annotations
 import ctypes
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from papi_backup.engine.restore.failures import reason_of
 from papi_backup.engine.restore.tally import shown
@@ -39,10 +39,15 @@ def resolve_target(order: RestoreOrder) -> Target:
     return target
 
 
-def _places(path: bytes) -> tuple[bytes, bytes]:
-    """Return where a path really is, and where what it leads to is if it is a symbolic link."""
-    directory, name = os.path.split(os.path.normpath(path))
-    return os.path.join(os.path.realpath(directory), name), os.path.realpath(path)
+def _places(path: bytes) -> Iterator[bytes]:
+    """Yield where a path really is, and each symbolic link by which it is found."""
+    above = os.path.normpath(path)
+    yield os.path.realpath(above)
+    while above not in (b"/", b"//"):
+        above, name = os.path.split(above)
+        place = os.path.join(os.path.realpath(above), name)
+        if os.path.islink(place):
+            yield place
 
 
 def _require_possible(target: Target) -> None:

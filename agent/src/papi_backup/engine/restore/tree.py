@@ -22,6 +22,7 @@ from papi_backup.model.job import Overwrite
 
 TEMPORARY_PREFIX = b".papi-restore-"
 DEFAULT_ACL = "system.posix_acl_default"
+PROTECTED = "belongs to the agent itself and is not restored"
 _OPEN_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _KEPT_OPEN = 64
 _IN_THE_WAY = frozenset((errno.ENOTDIR, errno.ELOOP))
