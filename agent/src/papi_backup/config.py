@@ -174,7 +174,7 @@ def load_settings(
         drain_timeout=jobs.integer("drain_timeout", 30, 0, 86_400),
         scrypt_cost=_scrypt_cost(crypto),
         restore_socket=jobs.optional_path("restore_socket"),
-        protected_paths=root.absolute_paths("protected_paths"),
+        protected_paths=_protected_paths(root),
         limits=read_limits(root.table("limits"), timezone),
         file=path,
     )
@@ -277,6 +277,14 @@ def _sources(table: Table) -> Mapping[str, SourceSet]:
 def _check_source_path(table: Table, path: str) -> None:
     if not path.startswith("/") or "\0" in path or ".." in path.split("/"):
         raise table.error("paths", f"{path!r} is not an absolute path without '..'")
+
+
+def _protected_paths(root: Table) -> tuple[str, ...]:
+    paths = root.absolute_paths("protected_paths")
+    for path in paths:
+        if not path.strip("/"):
+            raise root.error("protected_paths", f"{path!r} would leave nothing to be restored in its place")
+    return paths
 
 
 def _host_name(root: Table, fqdn: Callable[[], str]) -> str:

@@ -163,6 +163,7 @@ def test_settings_do_not_change(load: Callable[..., Settings]) -> None:
             'state_dir = "/s"\nprotected_paths = ["/etc", "opt"]',
             "'opt' is not an absolute",
         ),
+        ("protected_paths", 'state_dir = "/s"\nprotected_paths = ["/etc", "/"]', "'/' would leave nothing"),
         ("state_dir", "", "missing"),
         ("state_dirs", 'state_dir = "/s"\nstate_dirs = "/s"', "unknown key"),
         ("host_name", 'state_dir = "/s"\nhost_name = "LocalHost"', "write host_name"),
