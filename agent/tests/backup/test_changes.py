@@ -21,7 +21,7 @@ from seen_trees import tree_on_disk
 from papi_backup.engine.backup.chunk_index import ChunkIndex
 from papi_backup.engine.backup.previous import PARENT_SEGMENTS, PreviousList
 from papi_backup.engine.format.names import CATALOG
-from papi_backup.engine.opened import PageReader
+from papi_backup.engine.opened import WHOLE, PageReader
 from papi_backup.engine.storage.directory import DirectoryStorage
 from papi_backup.model.job import JobResult
 
@@ -339,7 +339,7 @@ def test_holes_of_the_previous_list_are_no_chunks_not_even_the_first(tmp_path: P
     host.back_up("full")
     index = ToldChunks()
     storage = host.storage()
-    numbers = PreviousList(storage, host.opened(), None).chunks.fill(storage, index)
+    numbers = PreviousList(storage, host.opened(), None).chunks.fill(storage, index, WHOLE)
     index.close()
     assert [place for _chunk_id, place in index.told] == [(PARENT_SEGMENTS, 0)]
     assert [number for number, _segment in numbers] == [PARENT_SEGMENTS]

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A helper puts into the index what the chain holds: nothing is read before, nothing is lost meanwhile."""
+"""The helpers put into the index what the chain holds: nothing is read before, nothing is lost meanwhile."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from papi_backup.engine.backup.setup import WriterSetup, chunker_for
 from papi_backup.engine.crypto import ChainKeys
 from papi_backup.engine.format.references import SegmentRef
 from papi_backup.engine.format.segment import SegmentContext
+from papi_backup.engine.opened import Share
 from papi_backup.engine.storage.protocol import Storage
 from papi_backup.model.errors import CorruptedBackupError, InternalError
 
@@ -35,7 +36,7 @@ class Chunks:
     gate: Path
     end: Any = None
 
-    def fill(self, storage: Storage, index: ChunkIndex) -> list[tuple[int, SegmentRef]]:
+    def fill(self, storage: Storage, index: ChunkIndex, share: Share) -> list[tuple[int, SegmentRef]]:
         del storage, index
         while not self.gate.exists():
             time.sleep(0.01)
@@ -43,7 +44,7 @@ class Chunks:
             raise self.end
         if self.end is not None:
             os._exit(self.end)
-        return [(PARENT_SEGMENTS, OLDER)]
+        return [(PARENT_SEGMENTS + share.number, OLDER)]
 
 
 @pytest.fixture
@@ -78,10 +79,13 @@ def test_what_is_handed_out_meanwhile_is_read_afterwards_in_its_order(
     assert (results, pool.bytes_read) == ([], 0)
     (tmp_path / "gate").touch()
     pool.finish(results.append)
-    assert results[0].batch == FILLED
-    assert results[0].sealed == [(PARENT_SEGMENTS, OLDER)]
-    assert sorted(result.batch for result in results) == sorted(
-        [FILLED, *range(4), *[SEALED] * 8, *[FINISHED] * 2]
+    assert [result.batch for result in results[:2]] == [FILLED, FILLED]
+    assert sorted(results[0].sealed + results[1].sealed) == [
+        (PARENT_SEGMENTS, OLDER),
+        (PARENT_SEGMENTS + 1, OLDER),
+    ]
+    assert sorted(result.batch for result in results[2:]) == sorted(
+        [*range(4), *[SEALED] * 8, *[FINISHED] * 2]
     )
     assert {len(result.files) for result in results if result.batch >= 0} == {len(files)}
 
@@ -96,9 +100,9 @@ def test_when_too_much_waits_handing_out_waits_for_the_index(
     assert results == []
     (tmp_path / "gate").touch()
     pool.submit(MOST_HELD, files[:1], results.append)
-    assert results[0].batch == FILLED
+    assert [result.batch for result in results[:2]] == [FILLED, FILLED]
     pool.drain(results.append)
-    assert sorted(result.batch for result in results[1:]) == list(range(MOST_HELD + 1))
+    assert sorted(result.batch for result in results[2:]) == list(range(MOST_HELD + 1))
 
 
 @pytest.mark.parametrize(

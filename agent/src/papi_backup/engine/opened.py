@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from papi_backup.engine.compression import SegmentDecompressor
 from papi_backup.engine.crypto import (
@@ -17,6 +17,7 @@ from papi_backup.engine.crypto import (
     unwrap_chain_key,
 )
 from papi_backup.engine.format import FormatError, UnsupportedError
+from papi_backup.engine.format.checked import LARGEST_NUMBER
 from papi_backup.engine.format.entries import Entry, walk_key
 from papi_backup.engine.format.header import ChainHeader, parse_header
 from papi_backup.engine.format.leaf import LeafPage
@@ -221,6 +222,22 @@ class SegmentReader:
         return context
 
 
+class Share(NamedTuple):
+    """One of ``shares`` equal parts of a list, of which each leaf page belongs to one."""
+
+    number: int
+    shares: int
+
+    def of(self, entries: int) -> range:
+        """Return the entries of this share; the last one has no end, however many there really are."""
+        following = self.number + 1
+        end = entries * following // self.shares if following < self.shares else LARGEST_NUMBER
+        return range(entries * self.number // self.shares, end)
+
+
+WHOLE = Share(0, 1)
+
+
 class PageReader:
     """Reads the page tree of one opened backup, fetching each index segment at most once in a row."""
 
@@ -245,8 +262,8 @@ class PageReader:
             name = self._opened.volume(INDEX, reference.segment)
             raise CorruptedBackupError(f"{name} is damaged: {error}.", name) from None
 
-    def leaves(self) -> Iterator[tuple[PageRef, LeafPage]]:
-        """Yield every leaf page of the file list in walk order.
+    def leaves(self, share: Share = WHOLE) -> Iterator[tuple[PageRef, LeafPage]]:
+        """Yield every leaf page of the file list, or of a share of it, in walk order.
 
         Raises CorruptedBackupError also when the order is broken: a page met twice would be.
         """
@@ -254,27 +271,32 @@ class PageReader:
         last: bytes | None = None
         if root is None:
             return
-        for reference, leaf in self._leaves_below(root, None, 0):
+        wanted = share.of(self._opened.manifest.totals.entries)
+        for reference, leaf in self._leaves_below(root, None, 0, 0, wanted):
             if last is not None and walk_key(leaf.paths[0]) <= walk_key(last):
                 raise self._damaged(reference, "holds a page out of order")
             last = leaf.paths[-1]
             yield reference, leaf
 
     def _leaves_below(
-        self, reference: PageRef, told: Child | None, depth: int
+        self, reference: PageRef, told: Child | None, depth: int, before: int, wanted: range
     ) -> Iterator[tuple[PageRef, LeafPage]]:
+        """Yield the leaves that begin with a ``wanted`` entry; ``before`` this page there are so many."""
         page = self.page(reference)
         if isinstance(page, LeafPage):
             if told is not None and (told.first, told.entries) != (page.paths[0], len(page)):
                 raise self._damaged(reference, "holds another page than the one referred to")
-            yield reference, page
+            if before in wanted:
+                yield reference, page
         elif isinstance(page, NodePage) and depth < _DEEPEST_TREE:
             entries = sum(child.entries for child in page.children)
             if told is not None and (told.first, told.entries) != (page.children[0].first, entries):
                 raise self._damaged(reference, "holds another page than the one referred to")
             self.nodes[page.children] = reference
             for child in page.children:
-                yield from self._leaves_below(child.page, child, depth + 1)
+                if before < wanted.stop and before + child.entries > wanted.start:
+                    yield from self._leaves_below(child.page, child, depth + 1, before, wanted)
+                before += child.entries
         else:
             raise self._misplaced(reference)
 

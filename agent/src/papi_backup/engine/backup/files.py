@@ -11,6 +11,7 @@ import pwd
 import stat
 from collections.abc import Callable
 
+from papi_backup.engine.backup.status import FileStatus
 from papi_backup.engine.format.entries import (
     BLOCK,
     CHARACTER,
@@ -117,7 +118,7 @@ def read_xattrs(target: int | bytes) -> dict[bytes, bytes]:
     return found
 
 
-def entry_of(path: bytes, status: os.stat_result, owners: Owners) -> Entry | None:
+def entry_of(path: bytes, status: FileStatus, owners: Owners) -> Entry | None:
     """Return the entry of anything but the content of a file; None for a socket.
 
     Raises OSError when the link target or the attributes cannot be read.
@@ -144,7 +145,7 @@ def entry_of(path: bytes, status: os.stat_result, owners: Owners) -> Entry | Non
     return entry
 
 
-def link_group_of(status: os.stat_result) -> str:
+def link_group_of(status: FileStatus) -> str:
     """Return what all names of one file share; empty for a file that has no other name.
 
     Some file systems in user space tell no number of names, 0, and may tell no inode numbers either.

@@ -36,6 +36,7 @@ from papi_backup.engine.child_process import tell_failure
 from papi_backup.engine.format.names import CONTENT
 from papi_backup.engine.format.pages import Volume
 from papi_backup.engine.format.references import SegmentRef
+from papi_backup.engine.opened import WHOLE, Share
 from papi_backup.engine.storage.protocol import Storage, StorageOpener
 from papi_backup.model.errors import InternalError, PapiError, from_code
 
@@ -43,7 +44,7 @@ DEPTH = 3
 """Batches a helper may have waiting: enough to never be idle, few enough to bound memory."""
 
 MOST_HELD = 256
-"""Messages that are kept back while a helper fills the index: the walk goes on meanwhile."""
+"""Messages that are kept back while the helpers fill the index: the walk goes on meanwhile."""
 
 TICK = 0.5
 """Seconds of waiting after which :attr:`HelperPool.while_waiting` is called."""
@@ -101,9 +102,9 @@ class Pipeline:
             self._counter.value = number + 1
             return number
 
-    def fill(self, known: KnownChunks) -> BatchResult:
-        """Put what the chain holds already into the index, which all helpers share."""
-        return BatchResult(FILLED, [], known.fill(self._storage, self._index), [])
+    def fill(self, known: KnownChunks, share: Share) -> BatchResult:
+        """Put a share of what the chain holds already into the index, which all helpers have in common."""
+        return BatchResult(FILLED, [], known.fill(self._storage, self._index, share), [])
 
     def read(self, batch: int, paths: Sequence[bytes]) -> BatchResult:
         """Read files; their segments may be sealed later."""
@@ -153,14 +154,19 @@ class HelperPool:
         self._helpers: list[_Helper] = []
         self._held: deque[tuple[Any, ...]] = deque()
         """Messages that no helper has got yet, in the order in which they were meant."""
-        self.is_filling = False
-        """Whether a helper still puts into the index what the chain holds already."""
+        self._filling = 0
+        """Helpers that still put into the index what the chain holds already."""
         for number in range(count):
             ours, theirs = context.Pipe()
             process = context.Process(target=self._run, args=(number, count, theirs, ours), daemon=True)
             process.start()
             theirs.close()
             self._helpers.append(_Helper(number, process, ours))
+
+    @property
+    def is_filling(self) -> bool:
+        """Whether the index does not know yet all that the chain holds."""
+        return self._filling > 0
 
     @property
     def bytes_read(self) -> int:
@@ -187,12 +193,13 @@ class HelperPool:
             self._send(helper, ("setup", setup))
 
     def fill(self, known: KnownChunks, receive: Callable[[BatchResult], None]) -> None:
-        """Have one helper put into the index what the chain holds already; nothing is read before that."""
+        """Have the helpers put into the index what the chain holds already; nothing is read before that."""
         if self._inline is not None:
-            receive(self._inline.fill(known))
+            receive(self._inline.fill(known, WHOLE))
             return
-        self.is_filling = True
-        self._give(self._helpers[0], ("fill", known))
+        self._filling = len(self._helpers)
+        for helper in self._helpers:
+            self._give(helper, ("fill", known, Share(helper.number, len(self._helpers))))
 
     def submit(self, batch: int, paths: Sequence[bytes], receive: Callable[[BatchResult], None]) -> None:
         """Give a batch to the least busy helper; waits, receiving results, while all are busy.
@@ -234,7 +241,7 @@ class HelperPool:
         for helper in busy:
             if helper.pipe in ready:
                 result = self._take(helper)
-                self.is_filling = self.is_filling and result.batch != FILLED
+                self._filling -= result.batch == FILLED
                 receive(result)
         self._hand_out()
 
@@ -359,7 +366,7 @@ class HelperPool:
 def _done(pipeline: Pipeline, message: tuple[Any, ...]) -> BatchResult:
     """Do what a message asks for."""
     if message[0] == "fill":
-        return pipeline.fill(message[1])
+        return pipeline.fill(message[1], message[2])
     return pipeline.seal() if message[0] == "seal" else pipeline.read(message[1], message[2])
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 import stat
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from papi_backup.engine.backup.walk import Found
 from papi_backup.engine.format.entries import BLOCK, CHARACTER, DIRECTORY, FIFO, FILE, SYMLINK, walk_key
 from papi_backup.engine.format.leaf import LeafPage
 from papi_backup.engine.format.references import Item, PageRef, SegmentRef
-from papi_backup.engine.opened import OpenedBackup, PageReader, SegmentCache
+from papi_backup.engine.opened import WHOLE, OpenedBackup, PageReader, SegmentCache, Share
 from papi_backup.engine.storage.protocol import Storage
 
 RACY_NANOSECONDS = 2_000_000_000
@@ -21,6 +22,8 @@ RACY_NANOSECONDS = 2_000_000_000
 PARENT_SEGMENTS = 1 << 31
 """First of the job's own numbers for segments that earlier backups wrote."""
 _DEAD_SHARE = 20
+_TOGETHER = 1024
+"""Chunks that are put into the index at once: others may look into it in between."""
 _FORMAT = 0o170000
 """The bits of a mode that tell what kind of file it is."""
 _FORMATS = {
@@ -89,45 +92,49 @@ class PreviousList:
         return any(item.segment in self.sparse for item in self.reader.items(leaf.entry(row)))
 
 
-def contents(reader: PageReader) -> Iterator[Item]:
-    """Yield all content of a list, in no particular order."""
-    for _page, leaf in reader.leaves():
+def contents(reader: PageReader, share: Share = WHOLE) -> Iterator[Item]:
+    """Yield all content of a list, or of a share of it, in no particular order."""
+    for _page, leaf in reader.leaves(share):
         yield from leaf.items_of(0, len(leaf))
         for row in leaf.rows_with_item_pages():
             yield from reader.items(leaf.entry(row))
 
 
 class KnownChunks(NamedTuple):
-    """The chunks of the previous list, which a helper reads while the job compares (docs/architecture.md)."""
+    """The chunks of the previous list, which helpers read while the job compares (docs/architecture.md)."""
 
     opened: OpenedBackup
     cache: SegmentCache | None
     sparse: frozenset[SegmentRef]
 
-    def fill(self, storage: Storage, index: ChunkIndex) -> list[tuple[int, SegmentRef]]:
-        """Put them into the index; return the job's own number of each segment that they are in.
+    def fill(self, storage: Storage, index: ChunkIndex, share: Share) -> list[tuple[int, SegmentRef]]:
+        """Put a share of them into the index; return the job's own number of each segment that they are in.
 
         Raises CorruptedBackupError for a damaged list, and what the storage raises.
         """
         numbers: dict[SegmentRef, int] = {}
         totals = self.opened.manifest.totals
         expected = totals.files + totals.bytes // self.opened.header.chunker.average
-        index.add_all(self._placed(PageReader(storage, self.opened, self.cache), numbers), expected)
+        placed = self._placed(PageReader(storage, self.opened, self.cache), numbers, share)
+        while some := list(itertools.islice(placed, _TOGETHER)):
+            index.add_all(some, expected)
         return [(number, segment) for segment, number in numbers.items()]
 
     def _placed(
-        self, reader: PageReader, numbers: dict[SegmentRef, int]
+        self, reader: PageReader, numbers: dict[SegmentRef, int], share: Share
     ) -> Iterator[tuple[bytes, tuple[int, int]]]:
         sparse = self.sparse
         last, number = None, 0
-        for segment, offset, _length, chunk_id in contents(reader):
+        for segment, offset, _length, chunk_id in contents(reader, share):
             if segment is None:
                 continue
             if segment is not last:
                 if segment in sparse:
                     continue
                 last = segment
-                number = numbers.setdefault(segment, PARENT_SEGMENTS + len(numbers))
+                number = numbers.setdefault(
+                    segment, PARENT_SEGMENTS + len(numbers) * share.shares + share.number
+                )
             yield chunk_id, (number, offset)
 
 

@@ -9,7 +9,7 @@ import itertools
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -25,7 +25,8 @@ from papi_backup.engine.backup.select import Selection, skipped_paths
 from papi_backup.engine.backup.setup import WriterSetup, chunker_for
 from papi_backup.engine.backup.tree import IndexWriter
 from papi_backup.engine.backup.volumes import VolumeWriter
-from papi_backup.engine.backup.walk import Walker, normalise_sources
+from papi_backup.engine.backup.walk import Batch, Walker, Warn, normalise_sources
+from papi_backup.engine.backup.walk_ahead import Walk, WalkAhead
 from papi_backup.engine.backup.warnings import Warnings
 from papi_backup.engine.catalog import list_backups
 from papi_backup.engine.crypto import KEY_SIZE, ChainKeys, chain_key_check, wrap_chain_key
@@ -51,6 +52,8 @@ from papi_backup.model.secret import Secret
 
 _LONGEST_IDLE = 24 * 3600.0
 _ID_BYTES = 8
+_WALKING_AHEAD = 2
+"""Helpers from which on there is a processor for a process that walks ahead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +85,30 @@ def run_backup(
     """
     sources = normalise_sources([os.fsencode(path) for path in order.sources.paths])
     excludes = Excludes(os.fsencode(pattern) for pattern in order.sources.excludes)
+    skipped = skipped_paths(order.state_dir, order.cache_dir)
+
+    def walk(warn: Warn) -> Iterable[Batch]:
+        return Walker(sources, excludes, skipped, warn)
+
     damage = ""
     while True:
+        started = time.time_ns()
         pool = HelperPool(order.helpers, opener)
+        ahead: WalkAhead | None = None
         storage: Storage | None = None
         try:
+            if order.backup_type == "inc" and order.helpers >= _WALKING_AHEAD:
+                ahead = WalkAhead(walk)
             storage = opener()
             run = _Run(order, pool, storage, report, now, damage=damage, inline_volumes=inline_volumes)
-            return run.run(sources, excludes)
+            return run.run(sources, ahead.batches if ahead else walk, started)
         except CorruptedBackupError as error:
             if damage:
                 raise
             damage = error.message
         finally:
+            if ahead is not None:
+                ahead.close()
             pool.close()
             if storage is not None:
                 storage.close()
@@ -125,16 +139,15 @@ class _Run:
         location = order.access.storage.location
         self._cache = IndexCache(order.cache_dir, location, order.host_name, order.backup_name)
 
-    def run(self, sources: tuple[bytes, ...], excludes: Excludes) -> JobResult:
-        """Plan, write volumes, commit."""
-        started = time.time_ns()
+    def run(self, sources: tuple[bytes, ...], walk: Walk, started: int) -> JobResult:
+        """Plan, write volumes, commit; ``started``: nanoseconds, no later than the walk began."""
         plan = self._plan()
         for warning in plan.choice.warnings:
             self._warnings.note(warning)
         volumes = VolumeWriter(self._storage, plan.setup, INDEX, _counter(), copy=self._cache.store)
         index = IndexWriter(plan.setup, volumes)
         try:
-            manifest = self._write(plan, index, sources, excludes, started)
+            manifest = self._write(plan, index, sources, walk, started)
             # Whoever cancels now gets a backup: with its manifest it is one, whatever is said of the job.
             refuse_termination()
         except BaseException:
@@ -170,14 +183,13 @@ class _Run:
         return Plan(choice, header, setup, date, previous)
 
     def _write(
-        self, plan: Plan, index: IndexWriter, sources: tuple[bytes, ...], excludes: Excludes, started: int
+        self, plan: Plan, index: IndexWriter, sources: tuple[bytes, ...], walk: Walk, started: int
     ) -> Manifest:
         looked = plan.previous.find_sparse_segments() if plan.previous else False
         self._pool.start(plan.setup)
         files = FileListWriter(index, plan.previous, self._warnings.of_path)
         selection = Selection(self._pool, files, plan.previous, self._warnings, self._report)
-        skipped = skipped_paths(self._order.state_dir, self._order.cache_dir)
-        selection.run(Walker(sources, excludes, skipped, self._warnings.of_path))
+        selection.run(walk(self._warnings.of_path))
         data = self._pool.finish(selection.receive)
         root = files.finish()
         known = _known_volumes(plan, files)

@@ -15,6 +15,7 @@ from papi_backup.engine.backup.files import Owners, entry_of, link_group_of
 from papi_backup.engine.backup.helpers import SEALED, BatchResult, HelperPool
 from papi_backup.engine.backup.previous import Comparison, PreviousList, PreviousRow, Run
 from papi_backup.engine.backup.readings import ReadFile
+from papi_backup.engine.backup.status import FileStatus
 from papi_backup.engine.backup.walk import Batch, Found
 from papi_backup.engine.backup.warnings import Warnings
 from papi_backup.engine.format.entries import ANCESTOR, Entry
@@ -175,7 +176,7 @@ class Selection:
                 self._add(*found[number])
                 number += 1
 
-    def _add(self, path: bytes, status: os.stat_result) -> None:
+    def _add(self, path: bytes, status: FileStatus) -> None:
         previous = self._comparison.find(path) if self._comparison else None
         if stat.S_ISREG(status.st_mode):
             self._add_file(path, status, previous)
@@ -184,7 +185,7 @@ class Selection:
         if entry is not None:
             self._files.add(Row(path, previous, entry))
 
-    def _add_file(self, path: bytes, status: os.stat_result, previous: PreviousRow | None) -> None:
+    def _add_file(self, path: bytes, status: FileStatus, previous: PreviousRow | None) -> None:
         """Put a file into the list; reading it tells the rest, but which names are of one file."""
         group = link_group_of(status)
         if group:
@@ -206,7 +207,7 @@ class Selection:
             else:
                 self._files.add(Row(path, previous, entry))
 
-    def _entry(self, path: bytes, status: os.stat_result) -> Entry | None:
+    def _entry(self, path: bytes, status: FileStatus) -> Entry | None:
         """Return the entry of what is no file; None for a socket, and for what vanished or cannot be read."""
         try:
             return entry_of(path, status, self._owners)
@@ -216,7 +217,7 @@ class Selection:
             self._warnings.of_path(path, error.strerror or str(error))
             return None
 
-    def _linked(self, path: bytes, status: os.stat_result, group: str) -> Content:
+    def _linked(self, path: bytes, status: FileStatus, group: str) -> Content:
         """Return the content of a file with several names, which is read once."""
         identity = Identity(status.st_ino, status.st_ctime_ns, status.st_mtime_ns, status.st_size)
         content = Content(path, identity, group)

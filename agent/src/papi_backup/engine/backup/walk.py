@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from papi_backup.engine.backup.excludes import Excludes
 from papi_backup.engine.backup.files import LONGEST_PATH, absolute, open_at
+from papi_backup.engine.backup.status import FileStatus
 from papi_backup.engine.format.entries import walk_key
 from papi_backup.model.errors import InvalidParameterError
 
@@ -28,7 +29,7 @@ _LONGEST_BATCH = 1024
 Warn = Callable[[bytes, str], None]
 
 
-Found = tuple[bytes, os.stat_result]
+Found = tuple[bytes, FileStatus]
 """One thing on disk: its path relative to ``/``, and its status, not followed."""
 
 
@@ -101,7 +102,7 @@ class Walker:
                 self._warn(source, "belongs to the agent itself and is not backed up")
                 continue
             try:
-                above = [
+                above: list[Found] = [
                     (ancestor, os.lstat(absolute(ancestor)))
                     for ancestor in _ancestors(source)
                     if ancestor not in told
@@ -121,7 +122,7 @@ class Walker:
     def _is_skipped(self, path: bytes) -> bool:
         return path in self._skipped or any(above in self._skipped for above in _ancestors(path))
 
-    def _below(self, directory: bytes, status: os.stat_result) -> Iterator[Batch]:
+    def _below(self, directory: bytes, status: FileStatus) -> Iterator[Batch]:
         """Yield everything below a directory, without recursion in Python's stack."""
         above = {_identity(status)}
         stack = [(self._children(directory), _identity(status))]
@@ -214,7 +215,7 @@ class Walker:
             os.close(place)
 
 
-def _identity(status: os.stat_result) -> tuple[int, int]:
+def _identity(status: FileStatus) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 

@@ -1,0 +1,136 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A process that walks ahead of an incremental, which compares and writes meanwhile (design section 5).
+
+The walk of an incremental is half of its time: the kernel is asked about every file, and most have not
+changed.  It begins before the storage answers, and stops as soon as a pipe is full of what it found.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import multiprocessing
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from multiprocessing.connection import Connection
+from typing import NoReturn
+
+from papi_backup.engine.backup.status import Statuses, pack, unpack
+from papi_backup.engine.backup.walk import Batch, Found, Warn
+from papi_backup.engine.child_process import die_with_parent, tell_failure
+from papi_backup.model.errors import InternalError, PapiError, from_code
+
+_TOGETHER = 256
+"""Entries of one message: a message costs as much as several of them."""
+_PIPE_SIZE = 1 << 20
+"""Bytes of messages that may wait: what the system allows without asking."""
+_GRACE_SECONDS = 10.0
+
+Walk = Callable[[Warn], Iterable[Batch]]
+"""Walks everything, telling what could not be looked at."""
+
+
+class WalkAhead:
+    """Forks at once, and walks at once; :meth:`batches` is what it finds.
+
+    Make it before any thread or connection exists, and :meth:`close` it in any case.
+    """
+
+    def __init__(self, walk: Walk) -> None:
+        context = multiprocessing.get_context("fork")
+        self._pipe, theirs = context.Pipe(duplex=False)
+        with contextlib.suppress(OSError):  # a system that allows less
+            fcntl.fcntl(theirs.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+        arguments = (os.getpid(), walk, theirs, self._pipe)
+        self._process = context.Process(target=_run, args=arguments, daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def batches(self, warn: Warn) -> Iterator[Batch]:
+        """Yield what the walk finds, in its order.
+
+        Raises the PapiError that it ended with, and InternalError if it ended before its end.
+        """
+        while True:
+            try:
+                kind, *message = self._pipe.recv()
+            except EOFError:
+                self._process.join(_GRACE_SECONDS)
+                raise InternalError(
+                    f"The walking process ended unexpectedly (exit status {self._process.exitcode}); "
+                    "nothing of this backup counts."
+                ) from None
+            if kind == "found":
+                yield _unpacked(*message)
+            elif kind == "warning":
+                warn(*message)
+            elif kind == "failed":
+                code, text, trace = message
+                if trace:
+                    sys.stderr.write(trace)
+                raise from_code(code, text)
+            else:
+                return
+
+    def close(self) -> None:
+        """End the process, whatever it does; may be called again."""
+        self._pipe.close()
+        self._process.join(_GRACE_SECONDS)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+
+def _packed(batch: Batch) -> tuple[str, bytes, Statuses, bool]:
+    """Return a batch as the message in which it crosses."""
+    paths = b"\0".join(path for path, _status in batch.found)
+    return "found", paths, pack([status for _path, status in batch.found]), batch.ancestors
+
+
+def _unpacked(paths: bytes, statuses: Statuses, ancestors: bool) -> Batch:
+    return Batch(list(zip(paths.split(b"\0"), unpack(statuses), strict=True)), ancestors)
+
+
+def _gathered(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Yield the same in batches that are worth a message."""
+    together: list[Found] = []
+    for found, ancestors in batches:
+        if together and (ancestors or len(together) + len(found) > _TOGETHER):
+            yield Batch(together)
+            together = []
+        if ancestors:
+            if found:
+                yield Batch(found, ancestors=True)
+        else:
+            together = together + found
+    if together:
+        yield Batch(together)
+
+
+def _run(job: int, walk: Walk, pipe: Connection, theirs: Connection) -> NoReturn:
+    """Walk, and end; this is the outermost edge of its process."""
+    die_with_parent(job)
+    # The job is told to end, and closes the pipe: who died before it would look like a failure.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    theirs.close()
+    status = 1
+    try:
+        for batch in _gathered(walk(lambda path, text: pipe.send(("warning", path, text)))):
+            pipe.send(_packed(batch))
+        pipe.send(("end",))
+        status = 0
+    except (BrokenPipeError, ConnectionResetError):
+        status = 0  # the job ended first
+    except PapiError as error:
+        tell_failure(pipe, error.code, error.message, "")
+    except Exception as error:  # told to the job as what it is
+        text = f"The walking process failed: {type(error).__name__}."
+        tell_failure(pipe, InternalError.code, text, traceback.format_exc())
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
