@@ -27,8 +27,8 @@ LARGEST_READ = 4 << 20
 """Bytes of one ranged read; a request's overhead is small against it."""
 WIDEST_GAP = 256 << 10
 """Unneeded bytes read along rather than asking twice."""
-CACHED_RAW = 17 << 20
-"""Raw bytes of opened segments kept: four of the largest kind, and the pages that name them."""
+CACHED_RAW = 29 << 20
+"""Raw bytes of opened segments kept: seven of the largest kind, and the pages that name them."""
 
 Key = tuple[str, SegmentRef]
 """Kind (``i`` or ``d``) and segment."""

@@ -125,7 +125,7 @@ class Range:
         self._answered = answered
         self._next = start
         self._asked = 0
-        self._parts: dict[int, bytes] = {}
+        self._parts: dict[int, bytes | memoryview] = {}
         self._refusal: SftpStatusError | None = None
 
     def result(self) -> bytes:
@@ -135,7 +135,9 @@ class Range:
         refusal = self._refusal or self.file.refusal
         if refusal is not None:
             raise refusal
-        return b"".join(self._parts[offset] for offset in sorted(self._parts))
+        whole = b"".join(self._parts[offset] for offset in sorted(self._parts))
+        self._parts = {self._start: whole}  # not twice in memory
+        return whole
 
     def ask(self) -> int:
         """Send the next request; return how many bytes it asks for, 0 when there is nothing to ask."""
@@ -159,7 +161,7 @@ class Range:
             self._asked -= size
             left = 0
             if kind == Packet.DATA:
-                data = body.string()
+                data = body.view()
                 self._parts[offset] = data
                 left = size - len(data) if data else 0
                 if left:  # a server may give less than asked; only EOF is the end

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from papi_backup.engine.storage.sftp_wire import (
+    LARGEST_PACKET,
     NO_ATTRIBUTES,
     OPEN_CREATE,
     OPEN_READ,
@@ -34,7 +35,8 @@ from papi_backup.engine.storage.sftp_wire import (
 )
 
 _RECEIVE = 1 << 20
-_LARGEST_PACKET = 1 << 24
+_KIND, _BODY = 4, 5
+"""Where a packet's type and its body begin, behind its length."""
 _SAFE_READ = 32 * 1024
 _SAFE_WRITE = 32_640
 """Without a word from the server: what fits, with its header, in one 32 KiB SSH packet."""
@@ -77,7 +79,7 @@ class SftpSession:
         self._numbers = itertools.count(1)
         self._waiting: dict[int, Handler] = {}
         self._handed_out = 0
-        self._inbox = bytearray()
+        self._inbox = b""
         self._failure = ""
         self.extensions = self._greet()
         limits = self._ask_limits()
@@ -222,8 +224,8 @@ class SftpSession:
                 self._fill()
         except self._broken as error:
             raise self._lost(error) from error
-        body = Reader(packet, 1)
-        if packet[0] != Packet.VERSION or body.uint32() < 3:
+        body = Reader(packet, _BODY)
+        if packet[_KIND] != Packet.VERSION or body.uint32() < 3:
             raise self._lost(MalformedPacketError("the server does not speak SFTP version 3"))
         extensions = {}
         while not body.at_end:
@@ -316,32 +318,32 @@ class SftpSession:
             raise EOFError(self._failure)
         self._fill()
         while (packet := self._next_packet()) is not None:
-            body = Reader(packet, 1)
+            body = Reader(packet, _BODY)
             try:
                 handler = self._waiting.pop(body.uint32())
             except (KeyError, MalformedPacketError) as error:
                 raise self._lost(error) from error
             self._handed_out += 1
-            handler(packet[0], body)
+            handler(packet[_KIND], body)
 
     def _fill(self) -> None:
         data = self._channel.recv(_RECEIVE)
         if not data:
             raise EOFError("the server closed the connection")
-        self._inbox += data
+        self._inbox = self._inbox + data if self._inbox else data
 
     def _next_packet(self) -> bytes | None:
-        """Take one whole packet (type and body) from what has arrived."""
-        if len(self._inbox) < 5:
+        """Take one whole packet (length, type and body) from what has arrived."""
+        inbox = self._inbox
+        if len(inbox) < _BODY:
             return None
-        length = int.from_bytes(self._inbox[:4], "big")
-        if not 1 <= length <= _LARGEST_PACKET:
-            raise self._lost(MalformedPacketError(f"a packet of {length} bytes"))
-        if len(self._inbox) < 4 + length:
+        end = _KIND + int.from_bytes(inbox[:_KIND], "big")
+        if not _BODY <= end <= LARGEST_PACKET:
+            raise self._lost(MalformedPacketError(f"a packet of {end - _KIND} bytes"))
+        if len(inbox) < end:
             return None
-        packet = bytes(memoryview(self._inbox)[4 : 4 + length])
-        del self._inbox[: 4 + length]
-        return packet
+        self._inbox = inbox[end:]
+        return inbox[:end]
 
     def _lost(self, error: Exception) -> ConnectionLostError:
         """Note that nothing more can be asked of this session."""

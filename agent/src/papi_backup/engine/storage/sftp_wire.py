@@ -56,6 +56,8 @@ class Status(IntEnum):
     OP_UNSUPPORTED = 8
 
 
+LARGEST_PACKET = 1 << 24
+"""Most bytes of a packet that is believed, its length included; OpenSSH sends 256 KiB at most."""
 OPEN_READ = 0x01
 OPEN_WRITE = 0x02
 OPEN_CREATE = 0x08
@@ -177,6 +179,15 @@ class Reader:
     def string(self) -> bytes:
         """Return the next length-prefixed string."""
         return self._take(self.uint32())
+
+    def view(self) -> memoryview:
+        """Return the next length-prefixed string where it lies."""
+        size = self.uint32()
+        start = self._position
+        if start + size > len(self._data):
+            raise MalformedPacketError("a packet ends early")
+        self._position = start + size
+        return memoryview(self._data)[start : start + size]
 
     def attributes(self) -> Attributes:
         """Return the next ATTRS structure."""

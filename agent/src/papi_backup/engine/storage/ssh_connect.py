@@ -27,6 +27,7 @@ from papi_backup.engine.storage.host_key import fingerprint, same_key, signature
 from papi_backup.engine.storage.lean_paramiko import paramiko
 from papi_backup.engine.storage.sftp_session import SftpSession
 from papi_backup.engine.storage.sftp_wire import ConnectionLostError
+from papi_backup.engine.storage.whole_packets import WholePackets
 from papi_backup.model.errors import InvalidStorageError, StorageCredentialsError
 from papi_backup.model.secret import Secret
 from papi_backup.model.storage import SshStorage, StorageAccess
@@ -179,6 +180,7 @@ def start_sftp(transport: paramiko.Transport, storage: SshStorage, timeouts: Ssh
     """Start the SFTP subsystem; raises :class:`InvalidStorageError` where there is none."""
     channel = _unless_broken(lambda: transport.open_session(timeout=timeouts.login))
     channel.settimeout(timeouts.idle)
+    channel.in_buffer = WholePackets()  # nothing has come yet
     try:
         channel.invoke_subsystem("sftp")
     except paramiko.SSHException as error:

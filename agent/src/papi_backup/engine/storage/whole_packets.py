@@ -1,0 +1,104 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where an SSH channel puts what arrives: it wakes the reader for whole SFTP packets, not for each piece.
+
+An answer of 255 KiB comes in eight pieces.  paramiko's own pipe wakes the reader for each, and copies it four
+times on the way; here the pieces wait, and are joined once.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+
+from papi_backup.engine.storage.lean_paramiko import paramiko
+from papi_backup.engine.storage.sftp_wire import LARGEST_PACKET
+
+_LENGTH = 4
+"""Bytes of a packet's length, which stands before it."""
+
+
+class WholePackets:
+    """Does what ``paramiko.Channel`` asks of its ``in_buffer`` (a ``BufferedPipe``), for a stream of packets.
+
+    One thread feeds, one reads.
+    """
+
+    def __init__(self) -> None:
+        self._arrived = threading.Condition()
+        self._packets: deque[bytes] = deque()
+        self._pieces: list[bytes] = []
+        self._held = 0
+        self._wanted = _LENGTH
+        self._last = 0.0
+        self._closed = False
+
+    def __len__(self) -> int:
+        """Return how many bytes wait."""
+        with self._arrived:
+            return self._held + sum(map(len, self._packets))
+
+    def feed(self, data: bytes) -> None:
+        """Take a piece."""
+        with self._arrived:
+            self._last = time.monotonic()
+            self._pieces.append(data)
+            self._held += len(data)
+            if self._held >= self._wanted:
+                self._split()
+                if self._packets:
+                    self._arrived.notify_all()
+
+    def read_ready(self) -> bool:
+        """Return whether :meth:`read` would return a packet at once."""
+        with self._arrived:
+            return bool(self._packets)
+
+    def read(self, size: int, timeout: float | None = None) -> bytes:
+        """Return one packet, or what of it is left to read, but no more than ``size`` bytes.
+
+        Waits for it; ``timeout`` is for the seconds in which nothing arrives.  After :meth:`close` returns
+        what is left, of an unfinished packet too, and then nothing.  Raises ``paramiko``'s ``PipeTimeout``.
+        """
+        begun = time.monotonic()
+        with self._arrived:
+            while not self._packets:
+                if self._closed:
+                    rest, self._pieces, self._held = b"".join(self._pieces), [], 0
+                    return rest
+                left = None
+                if timeout is not None:
+                    left = timeout - (time.monotonic() - max(begun, self._last))
+                    if left <= 0:
+                        raise paramiko.buffered_pipe.PipeTimeout
+                self._arrived.wait(left)
+            packet = self._packets.popleft()
+            if len(packet) > size:
+                self._packets.appendleft(packet[size:])
+                packet = packet[:size]
+            return packet
+
+    def close(self) -> None:
+        """Note that nothing more will arrive."""
+        with self._arrived:
+            self._closed = True
+            self._arrived.notify_all()
+
+    def _split(self) -> None:
+        """Join the pieces of the packets that are whole."""
+        while self._held >= self._wanted:
+            if len(self._pieces[0]) < _LENGTH:
+                self._pieces = [b"".join(self._pieces)]
+            self._wanted = _LENGTH + int.from_bytes(self._pieces[0][:_LENGTH], "big")
+            if self._wanted > LARGEST_PACKET:  # no SFTP: the reader says what is wrong with it
+                self._wanted = self._held
+            if self._held < self._wanted:
+                return
+            surplus = self._held - self._wanted
+            last = self._pieces.pop()
+            end = len(last) - surplus
+            self._pieces.append(last[:end])
+            self._packets.append(b"".join(self._pieces))
+            self._pieces = [last[end:]] if surplus else []
+            self._held, self._wanted = surplus, _LENGTH
