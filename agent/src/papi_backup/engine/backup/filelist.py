@@ -314,9 +314,9 @@ class FileListWriter:
     def _use_run(self, run: Run) -> None:
         leaf = run.leaf
         self._count_rows(run)
-        for segment in {item.segment for item in leaf.items_of(run.start, run.stop)}:
-            if segment is not None:
-                self.needed.add((segment.backup, CONTENT, segment.volume))
+        table, first, last = leaf.items_in(run.start, run.stop)
+        for segment in table.segments_of(first, last):
+            self.needed.add((segment.backup, CONTENT, segment.volume))
         for row in leaf.rows_with_item_pages():
             if run.start <= row < run.stop:
                 self._use_item_pages(leaf.entry(row))

@@ -29,7 +29,7 @@ _SEAL_ROWS = 16 * 1024
 _SEAL_BYTES = 64 << 20
 """Bytes of files that an incremental may pass before it has sealed what changed among them.
 
-A restore reads in walk order and keeps the last 16 MiB that it opened.  At the end of a long chain it needs a
+A restore reads in walk order and keeps the last 29 MiB that it opened.  At the end of a long chain it needs a
 segment of each incremental at any place: they must be of small parts of the tree, or it would open them again
 and again, once for each changed file.
 """

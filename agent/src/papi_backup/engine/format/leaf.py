@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import accumulate
-from operator import add, attrgetter, gt, lt, sub
+from operator import lt, sub
 from typing import Any
 
 from papi_backup.engine.format import FormatError
@@ -41,49 +41,19 @@ from papi_backup.engine.format.entries import (
     to_bytes,
     walk_keys,
 )
+from papi_backup.engine.format.items import ItemTable
 from papi_backup.engine.format.references import (
     Item,
-    SegmentRef,
     decode_page_ref,
     decode_segments,
     decode_volume_range,
 )
 
-ID_SIZE = 16
-HOLE = -1
-_ZERO_ID = bytes(ID_SIZE)
 RARE_MAPS = ("lists", "x", "l", "h", "r", "fl")
 """Members that hold a value for some rows only."""
 _LONGEST_GROUP = 64
-_LENGTH = attrgetter("length")
-
-
-def decode_items(document: dict[str, Any], segments: list[SegmentRef]) -> list[Item]:
-    """Return the items of a page, each of at least one byte.  Raises FormatError."""
-    indexes = numbers(document.get("sg"), "an item column", HOLE, len(segments) - 1)
-    offsets = numbers(document.get("of"), "an item column")
-    lengths = numbers(document.get("ln"), "an item column", 1)
-    ids = binary(document.get("ids"), "chunk ids")
-    if not len(indexes) == len(offsets) == len(lengths):
-        raise FormatError("item columns differ in length")
-    holes = indexes.count(HOLE)
-    if len(ids) != (len(indexes) - holes) * ID_SIZE:
-        raise FormatError("chunk ids and content items differ in number")
-    places = [segments[index] for index in indexes if index != HOLE]
-    sizes = [segment.raw_size for segment in places]
-    chunk_ids = [ids[start : start + ID_SIZE] for start in range(0, len(ids), ID_SIZE)]
-    if not holes:
-        if any(map(gt, map(add, offsets, lengths), sizes)):
-            raise FormatError("a content item reaches beyond its segment")
-        return list(map(Item, places, offsets, lengths, chunk_ids))
-    stored = zip(places, sizes, chunk_ids, strict=True)
-    items = []
-    for index, offset, length in zip(indexes, offsets, lengths, strict=True):
-        segment, size, chunk_id = (None, length, _ZERO_ID) if index == HOLE else next(stored)
-        if offset + length > size:
-            raise FormatError("a content item reaches beyond its segment")
-        items.append(Item(segment, offset, length, chunk_id))
-    return items
+_FEW_ROWS = 8
+"""Rows of a page whose items are asked for one by one before all of them are made."""
 
 
 class LeafPage:
@@ -97,10 +67,12 @@ class LeafPage:
         "_counts",
         "_document",
         "_item_starts",
+        "_item_table",
         "_items",
         "_maps",
         "_owner_rows",
         "_owners",
+        "_rows_asked",
         "ctimes",
         "inodes",
         "modes",
@@ -127,8 +99,10 @@ class LeafPage:
         self.paths = self._decode_paths()
         self.segments = decode_segments(document)
         self._maps = {key: self._rare(key) for key in RARE_MAPS if key in document}
-        self._items: list[Item] = []
+        self._item_table: ItemTable | None = None
         self._item_starts: list[int] = []
+        self._items: list[Item] = []
+        self._rows_asked = 0
 
     def __len__(self) -> int:
         return len(self.types)
@@ -164,9 +138,18 @@ class LeafPage:
 
     def items_of(self, start: int, stop: int) -> list[Item]:
         """Return the own content items of the rows from ``start`` up to ``stop``, one after the other."""
-        if not self._item_starts:
-            self._decode_items()
-        return self._items[self._item_starts[start] : self._item_starts[stop]]
+        table, first, last = self.items_in(start, stop)
+        if not self._items:
+            self._rows_asked += stop - start
+            if self._rows_asked <= _FEW_ROWS:
+                return table.items(first, last)
+            self._items = table.items(0, len(table))
+        return self._items[first:last]
+
+    def items_in(self, start: int, stop: int) -> tuple[ItemTable, int, int]:
+        """Return all items of the page, and between which of them those of some rows are."""
+        table = self._item_table if self._item_table is not None else self._checked_items()
+        return table, self._item_starts[start], self._item_starts[stop]
 
     def rare_rows(self, start: int, stop: int) -> list[int]:
         """Return the rows from ``start`` up to ``stop`` that the columns do not tell everything of."""
@@ -263,12 +246,13 @@ class LeafPage:
             raise FormatError("entries are not in walk order")
         return paths
 
-    def _decode_items(self) -> None:
-        items = decode_items(self._document, self.segments)
+    def _checked_items(self) -> ItemTable:
+        """Return the items, of which each file has as many bytes as it should.  Raises FormatError."""
+        table = ItemTable(self._document, self.segments)
         starts = [0, *accumulate(self._counts)]
-        if starts[-1] != len(items):
+        if starts[-1] != len(table):
             raise FormatError("entries and content items differ in number")
-        before = [0, *accumulate(map(_LENGTH, items))]
+        before = [0, *accumulate(table.lengths)]
         bounds = [before[start] for start in starts]
         sizes = list(map(sub, bounds[1:], bounds))
         for row in self.rows_with_item_pages():
@@ -277,7 +261,8 @@ class LeafPage:
             sizes[row] = self.sizes[row]
         if sizes != self.sizes:
             raise FormatError("a file's size and its content items differ")
-        self._items, self._item_starts = items, starts
+        self._item_table, self._item_starts = table, starts
+        return table
 
 
 def _owner(row: Any) -> Owner:

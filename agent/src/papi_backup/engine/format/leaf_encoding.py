@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from papi_backup.engine.format.entries import Entry, Owner, to_bytes, to_text
-from papi_backup.engine.format.leaf import HOLE, RARE_MAPS, LeafPage
+from papi_backup.engine.format.items import HOLE, ItemTable
+from papi_backup.engine.format.leaf import RARE_MAPS, LeafPage
 from papi_backup.engine.format.references import Item, SegmentTable, encode_page_refs
 
 
@@ -43,6 +44,18 @@ class ItemColumns:
             else:
                 self._segments.append(index(segment))
                 self._ids.append(chunk_id)
+
+    def copy(self, table: ItemTable, start: int, stop: int) -> None:
+        """Append the items from ``start`` up to ``stop`` of an earlier page."""
+        indexes = table.indexes[start:stop]
+        own = {
+            index: HOLE if index == HOLE else self._index(table.segments[index])
+            for index in _distinct(indexes)
+        }
+        self._segments.extend(map(own.__getitem__, indexes))
+        self._offsets.extend(table.offsets[start:stop])
+        self._lengths.extend(table.lengths[start:stop])
+        self._ids.append(table.ids(start, stop))
 
     def encode(self) -> dict[str, Any]:
         """Return the columns as JSON members."""
@@ -108,7 +121,7 @@ class LeafEncoder:
         }
         self._directory_rows.extend(map(directories.__getitem__, columns["d"]))
         self._names.extend(page.names[start:stop])
-        self._items.extend(page.items_of(start, stop))
+        self._items.copy(*page.items_in(start, stop))
         for row in page.rare_rows(start, stop):
             self._add_rare(page.entry(row), str(base + row - start))
         self._types.extend(page.types[start:stop])

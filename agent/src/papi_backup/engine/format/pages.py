@@ -22,7 +22,8 @@ from papi_backup.engine.format.checked import (
     text,
 )
 from papi_backup.engine.format.entries import to_bytes, to_text, walk_key
-from papi_backup.engine.format.leaf import LeafPage, decode_items
+from papi_backup.engine.format.items import ItemTable
+from papi_backup.engine.format.leaf import LeafPage
 from papi_backup.engine.format.leaf_encoding import ItemColumns
 from papi_backup.engine.format.references import (
     Item,
@@ -175,7 +176,8 @@ def decode_page(raw: bytes | bytearray | memoryview) -> Page:
     if kind == "node":
         return NodePage(_children(document, segments))
     if kind == "items":
-        return ItemsPage(items=tuple(decode_items(document, segments)))
+        table = ItemTable(document, segments)
+        return ItemsPage(items=tuple(table.items(0, len(table))))
     if kind == "itemsnode":
         return ItemsPage(
             children=tuple(
