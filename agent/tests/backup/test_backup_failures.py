@@ -292,6 +292,19 @@ def test_no_helper_outlives_its_job(host: Host) -> None:
     assert set(children.read_text().split()) - before == set()
 
 
+def test_a_failure_ends_the_helpers_at_once_while_the_walk_still_has_much_to_tell(host: Host) -> None:
+    for number in range(100):
+        (host.tree / f"a{number}").write_bytes(os.urandom(100_000))
+    for number in range(20_000):
+        (host.tree / f"b{number}").touch()
+    host.helpers = 2
+    before = host.object_names()
+    begun = time.monotonic()
+    assert attempt(host, _raise(ERROR)).message == ERROR.message
+    assert time.monotonic() - begun < 8  # helpers that do not notice are killed after 10
+    assert_nothing_happened(host, before)
+
+
 def test_leftovers_of_a_crash_are_never_taken_for_a_backup(host: Host) -> None:
     """As after kill -9: volumes without a manifest, in the chain and beside it."""
     pid = os.fork()

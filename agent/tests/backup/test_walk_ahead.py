@@ -135,6 +135,19 @@ def test_it_waits_while_nobody_takes_what_it_found_and_ends_when_it_is_closed() 
     assert time.monotonic() - began < 5
 
 
+def test_an_end_in_the_middle_of_a_message_is_an_error_too(tmp_path: Path) -> None:
+    def walk(warn: Warn) -> Iterator[Batch]:
+        del warn
+        (tmp_path / "walking").write_text(str(os.getpid()))
+        yield Batch([(b"a" * (4 << 20), status_of())])
+
+    ahead = WalkAhead(walk)
+    time.sleep(0.5)
+    os.kill(int((tmp_path / "walking").read_text()), signal.SIGKILL)
+    with pytest.raises(InternalError, match="exit status -9"):
+        drained(ahead)
+
+
 def test_sigterm_to_the_whole_group_leaves_the_end_to_the_job(tmp_path: Path) -> None:
     """A process that died first would look like the failure of the job."""
 

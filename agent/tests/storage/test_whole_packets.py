@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from papi_backup.engine.storage.lean_paramiko import paramiko
 from papi_backup.engine.storage.sftp_wire import LARGEST_PACKET
-from papi_backup.engine.storage.whole_packets import WholePackets
+from papi_backup.engine.storage.whole_packets import MOST_WHOLE, WholePackets
 
 PipeTimeout = paramiko.buffered_pipe.PipeTimeout
 AMPLE = 1 << 20
@@ -59,6 +59,17 @@ def test_a_reader_that_takes_little_gets_a_packet_in_parts() -> None:
     pipe.feed(packet(b"abcdef") + packet(b"g"))
     assert [pipe.read(4, 0.0) for _turn in range(3)] == [b"\0\0\0\6", b"abcd", b"ef"]
     assert pipe.read(AMPLE, 0.0) == packet(b"g")
+
+
+def test_a_packet_larger_than_a_window_comes_out_in_parts_before_it_is_whole() -> None:
+    whole = packet(bytes(range(256)) * (10 << 12)) + packet(b"next")
+    pipe, found = WholePackets(), []
+    for start in range(0, len(whole), 100_000):
+        pipe.feed(whole[start : start + 100_000])
+        found += ready(pipe)
+        assert len(pipe) < MOST_WHOLE
+    assert b"".join(found) == whole
+    assert found[-1] == packet(b"next")
 
 
 def test_what_announces_more_than_any_packet_has_is_handed_on_as_it_came() -> None:

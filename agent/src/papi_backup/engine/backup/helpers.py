@@ -164,6 +164,11 @@ class HelperPool:
             self._helpers.append(_Helper(number, process, ours))
 
     @property
+    def pipes(self) -> list[Connection]:
+        """The job's ends of the helpers' pipes: whoever is forked later closes them, or they never end."""
+        return [helper.pipe for helper in self._helpers]
+
+    @property
     def is_filling(self) -> bool:
         """Whether the index does not know yet all that the chain holds."""
         return self._filling > 0

@@ -98,7 +98,7 @@ def run_backup(
         storage: Storage | None = None
         try:
             if order.backup_type == "inc" and order.helpers >= _WALKING_AHEAD:
-                ahead = WalkAhead(walk)
+                ahead = WalkAhead(walk, pool.pipes)
             storage = opener()
             run = _Run(order, pool, storage, report, now, damage=damage, inline_volumes=inline_volumes)
             return run.run(sources, ahead.batches if ahead else walk, started)

@@ -37,15 +37,16 @@ Walk = Callable[[Warn], Iterable[Batch]]
 class WalkAhead:
     """Forks at once, and walks at once; :meth:`batches` is what it finds.
 
-    Make it before any thread or connection exists, and :meth:`close` it in any case.
+    Make it before any thread or connection exists, and :meth:`close` it in any case.  ``inherited`` are pipes
+    that the job has: this process must not hold their ends open when the job closes them.
     """
 
-    def __init__(self, walk: Walk) -> None:
+    def __init__(self, walk: Walk, inherited: Iterable[Connection] = ()) -> None:
         context = multiprocessing.get_context("fork")
         self._pipe, theirs = context.Pipe(duplex=False)
         with contextlib.suppress(OSError):  # a system that allows less
             fcntl.fcntl(theirs.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
-        arguments = (os.getpid(), walk, theirs, self._pipe)
+        arguments = (os.getpid(), walk, theirs, [self._pipe, *inherited])
         self._process = context.Process(target=_run, args=arguments, daemon=True)
         self._process.start()
         theirs.close()
@@ -58,7 +59,7 @@ class WalkAhead:
         while True:
             try:
                 kind, *message = self._pipe.recv()
-            except EOFError:
+            except (EOFError, OSError):  # the latter in the middle of a message
                 self._process.join(_GRACE_SECONDS)
                 raise InternalError(
                     f"The walking process ended unexpectedly (exit status {self._process.exitcode}); "
@@ -111,13 +112,14 @@ def _gathered(batches: Iterable[Batch]) -> Iterator[Batch]:
         yield Batch(together)
 
 
-def _run(job: int, walk: Walk, pipe: Connection, theirs: Connection) -> NoReturn:
+def _run(job: int, walk: Walk, pipe: Connection, inherited: Iterable[Connection]) -> NoReturn:
     """Walk, and end; this is the outermost edge of its process."""
     die_with_parent(job)
     # The job is told to end, and closes the pipe: who died before it would look like a failure.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    theirs.close()
+    for other in inherited:
+        other.close()
     status = 1
     try:
         for batch in _gathered(walk(lambda path, text: pipe.send(("warning", path, text)))):

@@ -161,7 +161,9 @@ class Range:
             self._asked -= size
             left = 0
             if kind == Packet.DATA:
-                data = body.view()
+                data: bytes | memoryview = body.view()
+                if not body.at_end:
+                    data = bytes(data)  # what stands behind it must not be kept with it
                 self._parts[offset] = data
                 left = size - len(data) if data else 0
                 if left:  # a server may give less than asked; only EOF is the end

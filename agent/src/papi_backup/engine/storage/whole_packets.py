@@ -3,7 +3,8 @@
 """Where an SSH channel puts what arrives: it wakes the reader for whole SFTP packets, not for each piece.
 
 An answer of 255 KiB comes in eight pieces.  paramiko's own pipe wakes the reader for each, and copies it four
-times on the way; here the pieces wait, and are joined once.
+times on the way; here the pieces wait, and are joined once.  Before something is read a server sends no more
+than a window (8 MiB): what is larger than any answer with content comes out in parts.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from papi_backup.engine.storage.sftp_wire import LARGEST_PACKET
 
 _LENGTH = 4
 """Bytes of a packet's length, which stands before it."""
+MOST_WHOLE = 1 << 20
+"""Bytes of the largest packet that is waited for, and of a part of a larger one."""
 
 
 class WholePackets:
@@ -31,6 +34,9 @@ class WholePackets:
         self._pieces: list[bytes] = []
         self._held = 0
         self._wanted = _LENGTH
+        """Bytes to hold before anything can be done."""
+        self._left = 0
+        """Bytes of the packet that is under way that were not handed on; 0: its length is not known yet."""
         self._last = 0.0
         self._closed = False
 
@@ -56,7 +62,7 @@ class WholePackets:
             return bool(self._packets)
 
     def read(self, size: int, timeout: float | None = None) -> bytes:
-        """Return one packet, or what of it is left to read, but no more than ``size`` bytes.
+        """Return one packet, or a part of a large one, but no more than ``size`` bytes.
 
         Waits for it; ``timeout`` is for the seconds in which nothing arrives.  After :meth:`close` returns
         what is left, of an unfinished packet too, and then nothing.  Raises ``paramiko``'s ``PipeTimeout``.
@@ -88,17 +94,28 @@ class WholePackets:
     def _split(self) -> None:
         """Join the pieces of the packets that are whole."""
         while self._held >= self._wanted:
-            if len(self._pieces[0]) < _LENGTH:
-                self._pieces = [b"".join(self._pieces)]
-            self._wanted = _LENGTH + int.from_bytes(self._pieces[0][:_LENGTH], "big")
-            if self._wanted > LARGEST_PACKET:  # no SFTP: the reader says what is wrong with it
-                self._wanted = self._held
-            if self._held < self._wanted:
-                return
-            surplus = self._held - self._wanted
-            last = self._pieces.pop()
-            end = len(last) - surplus
-            self._pieces.append(last[:end])
-            self._packets.append(b"".join(self._pieces))
-            self._pieces = [last[end:]] if surplus else []
-            self._held, self._wanted = surplus, _LENGTH
+            if not self._left:
+                self._left = self._announced()
+                self._wanted = min(self._left, MOST_WHOLE)
+                continue
+            self._packets.append(self._taken(self._wanted))
+            self._left -= self._wanted
+            self._wanted = min(self._left, MOST_WHOLE) if self._left else _LENGTH
+
+    def _announced(self) -> int:
+        """Return the bytes of the packet that begins here."""
+        if len(self._pieces[0]) < _LENGTH:
+            self._pieces = [b"".join(self._pieces)]
+        announced = _LENGTH + int.from_bytes(self._pieces[0][:_LENGTH], "big")
+        # More is no SFTP: the reader gets what there is, and says what is wrong with it.
+        return announced if announced <= LARGEST_PACKET else self._held
+
+    def _taken(self, size: int) -> bytes:
+        """Return the first bytes of what is held, all but a part of the last piece."""
+        self._held -= size
+        last = self._pieces.pop()
+        end = len(last) - self._held
+        self._pieces.append(last[:end])
+        taken = b"".join(self._pieces)
+        self._pieces = [last[end:]] if self._held else []
+        return taken
