@@ -155,8 +155,13 @@ class Proxy:
         if self.delay:
             late.put((time.monotonic() + self.delay, b""))
             return
-        with contextlib.suppress(OSError):
-            target.shutdown(socket.SHUT_WR)
+        self._end(target)
+
+    def _end(self, target: socket.socket) -> None:
+        """Pass the end of one way on; not where both are being cut: a FIN would be seen before the reset."""
+        with self._lock, contextlib.suppress(OSError):
+            if target in self._open:
+                target.shutdown(socket.SHUT_WR)
 
     def _count(self, data: bytes, from_client: bool) -> None:
         """Count what was sent; cut, or fall silent, before the client's bytes with which it is enough."""
@@ -175,14 +180,13 @@ class Proxy:
         if enough:
             self.stall()
 
-    @staticmethod
-    def _deliver_late(late: queue.Queue[tuple[float, bytes]], target: socket.socket) -> None:
+    def _deliver_late(self, late: queue.Queue[tuple[float, bytes]], target: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while True:
                 due, data = late.get()
                 time.sleep(max(0.0, due - time.monotonic()))
                 if not data:
-                    target.shutdown(socket.SHUT_WR)
+                    self._end(target)
                     return
                 target.sendall(data)
 
