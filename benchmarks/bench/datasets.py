@@ -35,12 +35,13 @@ _DIRECTORIES_A_DIRECTORY = 20
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """One that was made.  ``sample`` is the file that is restored alone."""
+    """One that was made.  ``sample`` is the file that is restored alone; ``size``: about, on a disk, in bytes."""
 
     name: str
     path: Path
     sample: Path
     remark: str
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,4 +181,4 @@ def build(recipe: Recipe, path: Path, scale: float) -> DataSet:
     """Make one data set in a new directory."""
     path.mkdir(parents=True)
     remark = recipe.make(path, scale)
-    return DataSet(recipe.name, path, find_sample(path), remark)
+    return DataSet(recipe.name, path, find_sample(path), remark, int(recipe.size * scale))

@@ -43,7 +43,9 @@ compared with its source; the comparison is not in the times.
   memory of the job's worker and helpers (for **list** of the warm process that asks the storage). The
   resting daemon is not counted. Nobody asks the agent while a worker runs; its exit wakes the benchmark,
   which then asks for the outcome every 5 ms.
-* Before each step the file systems are synced; the data is in the page cache. sshd permits AES-GCM alone,
+* Before each step the file systems are synced; before a full and a restore twice as much memory as the data
+  set has is touched and freed: what a virtual machine did not use lately comes from its host page by page,
+  and whoever comes first would pay for all. The data is in the page cache. sshd permits AES-GCM alone,
   which all have.
 * Durability: what each asks of its storage is said with it below. No tool forces what it restores to disk.
 * Client and servers share the processor's cores: what a server needs, the tool lacks.

@@ -13,7 +13,7 @@ from pathlib import Path
 from bench.changes import apply_changes
 from bench.comparing import differences
 from bench.datasets import DataSet
-from bench.measuring import Figures, StepFailedError
+from bench.measuring import Figures, StepFailedError, have_memory
 from bench.peers.protocol import BACKUPS, STEPS, Peer, Repository, Step, Task
 from bench.servers import Place, Server
 
@@ -88,6 +88,8 @@ class Round:
 
     def _attempt(self, peer: Peer, repositories: dict[str, Repository], step: Step, results: Results) -> None:
         """Measure one step.  A tool whose backup failed takes no part in the rest of the round."""
+        if step in ("full", "restore"):
+            have_memory(2 * self.data_set.size)
         try:
             figures = self._do(peer, repositories[peer.name], step)
         except StepFailedError as error:
