@@ -35,7 +35,7 @@ _DIRECTORIES_A_DIRECTORY = 20
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """One that was made.  ``sample`` is the file that is restored alone; ``size``: about, on a disk, in bytes."""
+    """One that was made.  ``sample`` is restored alone; ``size``: bytes that it takes on a disk, about."""
 
     name: str
     path: Path
