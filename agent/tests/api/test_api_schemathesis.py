@@ -49,7 +49,7 @@ class Outside:
 
     api: RunningApi
     schema: Any
-    library: Any
+    schemathesis: Any
     checks: list[Any]
     requests: int = 0
     outcomes: Counter[object] = field(default_factory=Counter)
@@ -92,7 +92,7 @@ def test_no_request_gets_an_answer_that_the_document_does_not_declare(
     (endpoint,) = (endpoint for endpoint in ENDPOINTS if endpoint.name == name)
     for extension in ("",) if endpoint.bare else ("", ".json", ".xml"):
         operation = outside.schema[f"/{endpoint.path}{extension}"][method]
-        strategy = operation.as_strategy(generation_mode=outside.library.GenerationMode[mode])
+        strategy = operation.as_strategy(generation_mode=outside.schemathesis.GenerationMode[mode])
 
         @settings(
             max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck)

@@ -21,7 +21,7 @@ from papi_backup.engine.backup.setup import WriterSetup, chunker_for
 from papi_backup.engine.crypto import ChainKeys
 from papi_backup.engine.format.references import SegmentRef
 from papi_backup.engine.format.segment import SegmentContext
-from papi_backup.engine.opened import Share
+from papi_backup.engine.opened import ListShare
 from papi_backup.engine.storage.protocol import Storage
 from papi_backup.model.errors import CorruptedBackupError, InternalError
 
@@ -36,7 +36,7 @@ class Chunks:
     gate: Path
     end: Any = None
 
-    def fill(self, storage: Storage, index: ChunkIndex, share: Share) -> list[tuple[int, SegmentRef]]:
+    def fill(self, storage: Storage, index: ChunkIndex, share: ListShare) -> list[tuple[int, SegmentRef]]:
         del storage, index
         while not self.gate.exists():
             time.sleep(0.01)

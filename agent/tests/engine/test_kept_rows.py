@@ -20,7 +20,7 @@ from fast_place import fast_directory
 from seen_trees import needed_volumes, tree_on_disk
 
 from papi_backup.engine.backup import filelist, previous, walk
-from papi_backup.engine.opened import PageReader, Share
+from papi_backup.engine.opened import ListShare, PageReader
 from papi_backup.engine.storage.directory import DirectoryStorage
 
 SHORT_TICK = 25_000_000
@@ -125,7 +125,9 @@ def remove(paths: list[bytes]) -> None:
 @pytest.mark.parametrize("shares", [1, 2, 3, 7, 1000])
 def test_every_page_of_a_list_is_in_one_of_its_shares(flat: Host, shares: int) -> None:
     reader = PageReader(flat.storage(), flat.opened())
-    parts = [[leaf.paths for _page, leaf in reader.leaves(Share(number, shares))] for number in range(shares)]
+    parts = [
+        [leaf.paths for _page, leaf in reader.leaves(ListShare(number, shares))] for number in range(shares)
+    ]
     assert [paths for part in parts for paths in part] == pages_of(flat)
     assert all(parts) == (shares <= 7)
 

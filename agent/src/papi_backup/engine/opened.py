@@ -222,7 +222,7 @@ class SegmentReader:
         return context
 
 
-class Share(NamedTuple):
+class ListShare(NamedTuple):
     """One of ``shares`` equal parts of a list, of which each leaf page belongs to one."""
 
     number: int
@@ -235,7 +235,7 @@ class Share(NamedTuple):
         return range(entries * self.number // self.shares, end)
 
 
-WHOLE = Share(0, 1)
+WHOLE = ListShare(0, 1)
 
 
 class PageReader:
@@ -262,7 +262,7 @@ class PageReader:
             name = self._opened.volume(INDEX, reference.segment)
             raise CorruptedBackupError(f"{name} is damaged: {error}.", name) from None
 
-    def leaves(self, share: Share = WHOLE) -> Iterator[tuple[PageRef, LeafPage]]:
+    def leaves(self, share: ListShare = WHOLE) -> Iterator[tuple[PageRef, LeafPage]]:
         """Yield every leaf page of the file list, or of a share of it, in walk order.
 
         Raises CorruptedBackupError also when the order is broken: a page met twice would be.

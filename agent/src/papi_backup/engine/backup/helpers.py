@@ -36,7 +36,7 @@ from papi_backup.engine.child_process import tell_failure
 from papi_backup.engine.format.names import CONTENT
 from papi_backup.engine.format.pages import Volume
 from papi_backup.engine.format.references import SegmentRef
-from papi_backup.engine.opened import WHOLE, Share
+from papi_backup.engine.opened import WHOLE, ListShare
 from papi_backup.engine.storage.protocol import Storage, StorageOpener
 from papi_backup.model.errors import InternalError, PapiError, from_code
 
@@ -102,7 +102,7 @@ class Pipeline:
             self._counter.value = number + 1
             return number
 
-    def fill(self, known: KnownChunks, share: Share) -> BatchResult:
+    def fill(self, known: KnownChunks, share: ListShare) -> BatchResult:
         """Put a share of what the chain holds already into the index, which all helpers have in common."""
         return BatchResult(FILLED, [], known.fill(self._storage, self._index, share), [])
 
@@ -204,7 +204,7 @@ class HelperPool:
             return
         self._filling = len(self._helpers)
         for helper in self._helpers:
-            self._give(helper, ("fill", known, Share(helper.number, len(self._helpers))))
+            self._give(helper, ("fill", known, ListShare(helper.number, len(self._helpers))))
 
     def submit(self, batch: int, paths: Sequence[bytes], receive: Callable[[BatchResult], None]) -> None:
         """Give a batch to the least busy helper; waits, receiving results, while all are busy.

@@ -14,7 +14,7 @@ from papi_backup.engine.backup.walk import Found
 from papi_backup.engine.format.entries import BLOCK, CHARACTER, DIRECTORY, FIFO, FILE, SYMLINK, walk_key
 from papi_backup.engine.format.leaf import LeafPage
 from papi_backup.engine.format.references import Item, PageRef, SegmentRef
-from papi_backup.engine.opened import WHOLE, OpenedBackup, PageReader, SegmentCache, Share
+from papi_backup.engine.opened import WHOLE, ListShare, OpenedBackup, PageReader, SegmentCache
 from papi_backup.engine.storage.protocol import Storage
 
 RACY_NANOSECONDS = 2_000_000_000
@@ -92,7 +92,7 @@ class PreviousList:
         return any(item.segment in self.sparse for item in self.reader.items(leaf.entry(row)))
 
 
-def contents(reader: PageReader, share: Share = WHOLE) -> Iterator[Item]:
+def contents(reader: PageReader, share: ListShare = WHOLE) -> Iterator[Item]:
     """Yield all content of a list, or of a share of it, in no particular order."""
     for _page, leaf in reader.leaves(share):
         yield from leaf.items_of(0, len(leaf))
@@ -107,7 +107,7 @@ class KnownChunks(NamedTuple):
     cache: SegmentCache | None
     sparse: frozenset[SegmentRef]
 
-    def fill(self, storage: Storage, index: ChunkIndex, share: Share) -> list[tuple[int, SegmentRef]]:
+    def fill(self, storage: Storage, index: ChunkIndex, share: ListShare) -> list[tuple[int, SegmentRef]]:
         """Put a share of them into the index; return the job's own number of each segment that they are in.
 
         Raises CorruptedBackupError for a damaged list, and what the storage raises.
@@ -121,7 +121,7 @@ class KnownChunks(NamedTuple):
         return [(number, segment) for segment, number in numbers.items()]
 
     def _placed(
-        self, reader: PageReader, numbers: dict[SegmentRef, int], share: Share
+        self, reader: PageReader, numbers: dict[SegmentRef, int], share: ListShare
     ) -> Iterator[tuple[bytes, tuple[int, int]]]:
         sparse = self.sparse
         last, number = None, 0

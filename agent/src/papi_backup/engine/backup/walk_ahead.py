@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A process that walks ahead of an incremental, which compares and writes meanwhile (design section 5).
 
-The walk of an incremental is half of its time: the kernel is asked about every file, and most have not
-changed.  It begins before the storage answers, and stops as soon as a pipe is full of what it found.
+The walk is a third of what an incremental does, or more: the kernel is asked about every file, most of them
+unchanged.  It begins before the storage answers, and stops as soon as a pipe is full of what it found.
 """
 
 from __future__ import annotations
@@ -130,7 +130,9 @@ def _run(job: int, walk: Walk, pipe: Connection, inherited: Iterable[Connection]
         status = 0  # the job ended first
     except PapiError as error:
         tell_failure(pipe, error.code, error.message, "")
-    except Exception as error:  # told to the job as what it is
+    except (
+        Exception
+    ) as error:  # nobody above: unless it is told, the job sees a process vanish without a cause
         text = f"The walking process failed: {type(error).__name__}."
         tell_failure(pipe, InternalError.code, text, traceback.format_exc())
     finally:
