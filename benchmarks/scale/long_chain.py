@@ -8,6 +8,7 @@ import shutil
 import statistics
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from scale.jobs import Client, Kind, storage
@@ -46,22 +47,26 @@ def measure(directory: Path, kind: Kind, chain: Chain, rounds: int) -> float:
                 raise RuntimeError(measured.result.description)
             if generation in (1, 2, 10) or generation % 25 == 0:
                 print(measured.told(f"incremental {generation}, {share:.1%} changed"), flush=True)
-        # The other side of the comparison is the same tree, at the same date, as a full in its own place.
+        # The other side of the comparison: a later full of the same tree.
+        end = datetime.now(UTC)
+        time.sleep(SETTLING_SECONDS)
         other = Client(place / "other", access)
-        (place / "other").mkdir()
-        ends = {"the chain's end": client, "a full": other}
-        seconds: dict[str, list[float]] = {what: [] for what in ends}
-        for what, one in ends.items():
-            if what == "a full":
-                print(other.back_up(tree, "full").told("the same tree, full"), flush=True)
-            for _round in range(rounds):
-                measured = one.restore(target)
+        other.directory.mkdir()
+        print(other.back_up(tree, "full").told("the same tree, full"), flush=True)
+        ends = (("the chain's end", client, end), ("a full", other, datetime.now(UTC)))
+        seconds: dict[str, list[float]] = {what: [] for what, _client, _date in ends}
+        for number in range(rounds):
+            # Each of the two goes first in every other round.
+            for what, one, date in ends if number % 2 == 0 else reversed(ends):
+                measured = one.restore(target, date)
                 seconds[what].append(measured.seconds)
                 print(measured.told(f"restore of {what}"), flush=True)
+                if (measured.result.backup_type == "inc") != (one is client):
+                    raise RuntimeError(f"restored a backup of type {measured.result.backup_type}")
                 if not same_files(tree, target / tree.absolute().relative_to("/")):
                     raise RuntimeError(f"{target} is not what {tree} is")
                 shutil.rmtree(target)
-    medians = [statistics.median(seconds[what]) for what in ends]
+    medians = [statistics.median(seconds[what]) for what, _client, _date in ends]
     print(f"restore of the chain's end / of a full: {medians[0]:.2f} / {medians[1]:.2f} s", flush=True)
     shutil.rmtree(place)
     shutil.rmtree(tree)

@@ -22,6 +22,8 @@ def log_to_stderr(redactor: Redactor) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(RedactingFormatter("%(levelname)s %(name)s[%(process)d]: %(message)s", redactor))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    # It tells of each connection and each login.
+    logging.getLogger("paramiko").setLevel(logging.WARNING)
 
 
 def outcome_of(task: Callable[[], T], redactor: Redactor) -> T | Failure:
