@@ -9,6 +9,7 @@ import random
 import signal
 import sys
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,3 +183,39 @@ def test_deferred_termination_unwinds_after_what_was_to_be_done() -> None:
         terminate_oneself()
         done.append(True)
     assert done
+
+
+class Ending:
+    """Gets SIGTERM while the interpreter finalizes it, which drops whatever is raised there."""
+
+    def __del__(self) -> None:
+        terminate_oneself()
+        time.sleep(0)
+
+
+def terminate_in_a_callback() -> None:
+    def called(gone: weakref.ref[Moved]) -> None:
+        del gone
+        terminate_oneself()
+        time.sleep(0)
+
+    moved = Moved()
+    reference = weakref.ref(moved, called)
+    del moved
+    assert reference() is None
+
+
+class Moved:
+    """Something that can be referred to weakly."""
+
+
+@pytest.mark.parametrize("terminate", [Ending, terminate_in_a_callback])
+def test_termination_that_the_interpreter_drops_comes_again(terminate: Callable[[], object]) -> None:
+    goes_on = False
+    before = sys.unraisablehook
+    with orderly_termination(), pytest.raises(SystemExit, match="143"):
+        terminate()
+        goes_on = True
+        time.sleep(10)
+    assert goes_on
+    assert sys.unraisablehook is before

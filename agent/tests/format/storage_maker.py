@@ -27,7 +27,14 @@ from papi_backup.engine.format.manifest import DATE, Manifest, encode_body, prea
 from papi_backup.engine.format.names import CATALOG, CONTENT, INDEX, catalog_name, chain_prefix, volume_name
 from papi_backup.engine.format.pages import Volume
 from papi_backup.engine.format.references import Item, PageRef, SegmentRef
-from papi_backup.engine.format.segment import IV_SIZE, MEBIBYTE, TAG_SIZE, build_frame, sealed_size
+from papi_backup.engine.format.segment import (
+    IV_SIZE,
+    MEBIBYTE,
+    TAG_SIZE,
+    FrameParts,
+    build_frame,
+    sealed_size,
+)
 from papi_backup.engine.opened import segment_context
 from papi_backup.model.catalog import CatalogEntry
 from papi_backup.model.secret import Secret
@@ -79,14 +86,14 @@ class StorageMaker:
         """The chain's keys."""
         return ChainKeys.derive(CHAIN_KEY, CHAIN, encrypted=bool(self.key))
 
-    def segment(self, kind: str, raw: bytes, *, frame: bytearray | None = None) -> SegmentRef:
+    def segment(self, kind: str, raw: bytes, *, frame: FrameParts | None = None) -> SegmentRef:
         """Seal a segment; ``frame`` replaces the honest one."""
         codec, payload = SegmentCompressor().compress(raw)
         frame = frame or build_frame(codec, len(raw), payload, hide_size=True)
         volume = self.volumes[kind]
         context = segment_context(self.the_header, self.host, self.name, self.backup).of(kind, 0, len(volume))
         sealed = seal(self.keys, context, frame, bytes(IV_SIZE))
-        reference = SegmentRef(self.backup, 0, len(volume), len(sealed), len(raw), sealed[-TAG_SIZE:])
+        reference = SegmentRef(self.backup, 0, len(volume), len(sealed), len(raw), bytes(sealed[-TAG_SIZE:]))
         volume += sealed
         return reference
 
@@ -151,7 +158,7 @@ class StorageMaker:
         before = preamble(self.the_header.encoded)
         codec, payload = SegmentCompressor().compress(body)
         frame = build_frame(codec, len(body), payload, hide_size=True)
-        size = len(before) + sealed_size(len(frame), encrypted=bool(self.key))
+        size = len(before) + sealed_size(frame.size, encrypted=bool(self.key))
         entry = replace(entry, manifest_size=size)
         entry = replace(entry, path=catalog_name(entry))
         context = segment_context(self.the_header, self.host, self.name, self.backup)

@@ -181,7 +181,7 @@ def test_mac_contexts() -> None:
 
 def test_a_sealed_segment() -> None:
     frame = build_frame(STORED, 5, b"hello", hide_size=True)
-    assert frame.hex() == FRAME
+    assert b"".join(frame).hex() == FRAME
     assert seal(KEYS, bytes.fromhex(CONTEXT), frame, IV).hex() == ENCRYPTED
     raw_context = segment_context(some_header(), "Host.example", "my backup", FIRST).of("d", 1234, 65536)
     assert seal(CLEAR_KEYS, raw_context, frame, IV).hex() == RAW

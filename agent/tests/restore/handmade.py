@@ -51,7 +51,7 @@ class Forge:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(sealed)
         self._volumes.append(Volume(BACKUP, kind, number, len(sealed)))
-        return SegmentRef(BACKUP, number, 0, len(sealed), len(raw), sealed[-TAG_SIZE:])
+        return SegmentRef(BACKUP, number, 0, len(sealed), len(raw), bytes(sealed[-TAG_SIZE:]))
 
     def _coded(self, raw: bytes) -> tuple[int, int, bytes]:
         codec, payload = SegmentCompressor().compress(raw)

@@ -24,13 +24,12 @@ from papi_backup.engine.format.header import (
     ClearSlot,
     ScryptSlot,
 )
-from papi_backup.engine.format.segment import BLOCK, IV_SIZE, TAG_SIZE
+from papi_backup.engine.format.segment import BLOCK, IV_SIZE, TAG_SIZE, Buffer, FrameParts, sealed_size
 from papi_backup.model.errors import InvalidParameterError
 from papi_backup.model.secret import Secret
 
 CHUNK_ID_SIZE = 16
 KEY_SIZE = CHAIN_KEY_SIZE
-Buffer = bytes | bytearray | memoryview
 
 
 class WrongKeyError(Exception):
@@ -113,21 +112,26 @@ def _key_bytes(key: Secret) -> bytes:
         raise InvalidParameterError("The key has no UTF-8 form.", "encryption_key") from None
 
 
-def seal(keys: ChainKeys, context: bytes, frame: bytearray, iv: bytes) -> bytes:
+def seal(keys: ChainKeys, context: bytes, frame: FrameParts, iv: bytes) -> bytearray:
     """Encrypt (unless raw) and authenticate a frame; ``iv`` is 16 fresh random bytes, unused when raw."""
+    sealed = bytearray(sealed_size(frame.size, encrypted=keys.encrypted))
+    view, end = memoryview(sealed), 0
     if keys.encrypted:
-        body = bytearray(IV_SIZE + len(frame) + BLOCK - 1)
-        body[:IV_SIZE] = iv
+        view[:IV_SIZE], end = iv, IV_SIZE
         encryptor = Cipher(algorithms.AES(keys.encryption), modes.CBC(iv)).encryptor()
-        encryptor.update_into(frame, memoryview(body)[IV_SIZE:])
+        for part in frame:
+            # It wants room for a block more than it writes: the tag's.
+            end += encryptor.update_into(part, view[end:])
         encryptor.finalize()
-        sealed: Buffer = memoryview(body)[: IV_SIZE + len(frame)]
     else:
-        sealed = frame
-    return b"".join((sealed, _tag(keys, context, sealed)))
+        for part in frame:
+            view[end : end + len(part)] = part
+            end += len(part)
+    view[end:] = _tag(keys, context, view[:end])
+    return sealed
 
 
-def open_sealed(keys: ChainKeys, context: bytes, sealed: Buffer) -> bytes | bytearray | memoryview:
+def open_sealed(keys: ChainKeys, context: bytes, sealed: Buffer) -> Buffer:
     """Return a sealed segment's frame.  Raises AuthenticationFailedError before anything else is done."""
     overhead = TAG_SIZE + (IV_SIZE if keys.encrypted else 0)
     size = len(sealed) - overhead

@@ -4,11 +4,18 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import multiprocessing
+import os
 import signal
+import sys
+import time
 from collections.abc import Iterator
 from typing import NoReturn
+
+_SOON = 0.02
+"""Seconds until SIGTERM comes again where the interpreter dropped what it raised."""
 
 
 @contextlib.contextmanager
@@ -26,9 +33,38 @@ def orderly_termination() -> Iterator[None]:
     if before is not signal.SIG_DFL:
         signal.signal(signal.SIGTERM, before)
     try:
-        yield
+        with _nothing_dropped():
+            yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _nothing_dropped() -> Iterator[None]:
+    """Have SIGTERM come again when :func:`unwind` raised where nothing can be raised.
+
+    The interpreter runs handlers between any two instructions, those of finalizers and of what is
+    called at a fork too.  Of these it only reports what they raise, and goes on.
+    """
+    before = sys.unraisablehook
+
+    def report(unraisable: sys.UnraisableHookArgs) -> None:
+        if unraisable.exc_type is SystemExit and signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
+            signal.signal(signal.SIGTERM, unwind)
+            _thread.start_new_thread(_terminate_soon, ())
+        else:
+            before(unraisable)
+
+    sys.unraisablehook = report
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
+def _terminate_soon() -> None:
+    time.sleep(_SOON)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def refuse_termination() -> None:

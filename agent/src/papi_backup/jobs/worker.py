@@ -25,7 +25,6 @@ from papi_backup.engine.termination import orderly_termination, refuse_terminati
 from papi_backup.jobs.codec import secrets_in
 from papi_backup.jobs.edge import log_to_stderr, outcome_of
 from papi_backup.jobs.isolation import die_with_parent
-from papi_backup.jobs.memory import keep_freed_memory
 from papi_backup.jobs.orders import JobOrder, dump_message, load_order
 from papi_backup.jobs.priority import JobPriority
 from papi_backup.jobs.redaction import Redactor
@@ -132,7 +131,6 @@ def main(arguments: Sequence[str] | None = None, engine: Engine | None = None) -
     options = parser.parse_args(arguments)
     if not die_with_parent(options.parent):
         return 1
-    keep_freed_memory()
     priority = JobPriority(options.nice, options.ionice)
     order = read_order()
     priority.follow(order.limits)

@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterable
 
 from papi_backup.engine.format.names import escape, escape_host
+from papi_backup.engine.format.segment import Buffer
 
 
 class IndexCache:
@@ -37,7 +38,7 @@ class IndexCache:
             os.close(descriptor)
         return data if len(data) == length else None
 
-    def store(self, volume: str, offset: int, sealed: bytes) -> None:
+    def store(self, volume: str, offset: int, sealed: Buffer) -> None:
         """Keep a segment; a full disk costs only time at the next incremental."""
         with contextlib.suppress(OSError):
             os.makedirs(self._directory, mode=0o700, exist_ok=True)

@@ -43,7 +43,7 @@ def write_manifest(
     codec, payload = SegmentCompressor().compress(body)
     frame = build_frame(codec, len(body), payload, hide_size=True)
     before = preamble(header.encoded)
-    size = len(before) + sealed_size(len(frame), encrypted=setup.keys.encrypted)
+    size = len(before) + sealed_size(frame.size, encrypted=setup.keys.encrypted)
     entry = replace(entry, manifest_size=size)
     path = catalog_name(entry)
     context = setup.context.of_manifest(path, before)

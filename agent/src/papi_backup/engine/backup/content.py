@@ -18,8 +18,9 @@ from papi_backup.engine.backup.files import open_at, read_xattrs
 from papi_backup.engine.backup.readings import HOLE, REPLACED_TEXT, Facts, Piece, ReadFile, unread
 from papi_backup.engine.backup.segments import SegmentWriter
 from papi_backup.engine.backup.small_files import Stage
-from papi_backup.engine.crypto import Buffer, ChainKeys
+from papi_backup.engine.crypto import ChainKeys
 from papi_backup.engine.format.header import Chunker
+from papi_backup.engine.format.segment import Buffer
 
 _BLOCK = 512
 _READ_AHEAD = 8 << 20

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from papi_backup.engine.backup.setup import WriterSetup
 from papi_backup.engine.backup.volumes import VolumeWriter
 from papi_backup.engine.compression import SegmentCompressor
-from papi_backup.engine.crypto import Buffer, seal
+from papi_backup.engine.crypto import seal
 from papi_backup.engine.format.names import CONTENT
 from papi_backup.engine.format.references import SegmentRef
 from papi_backup.engine.format.segment import (
@@ -18,6 +18,7 @@ from papi_backup.engine.format.segment import (
     IV_SIZE,
     LARGEST_SEGMENT,
     TAG_SIZE,
+    Buffer,
     build_frame,
     frame_size,
     sealed_size,
@@ -49,7 +50,8 @@ class SegmentWriter:
         self._numbers = numbers
         self._sealed = sealed
         self._compressor = SegmentCompressor()
-        self._buffer = bytearray()
+        self._buffer = memoryview(bytearray(self._capacity))
+        self._used = 0
         self._chunks = 0
         self._number = -1
 
@@ -58,12 +60,14 @@ class SegmentWriter:
 
         A chunk larger than the capacity gets a segment of its own.
         """
-        if self._chunks and len(self._buffer) + len(data) > self._capacity:
+        if self._chunks and self._used + len(data) > self._capacity:
             self.flush()
         if not self._chunks:
             self._number = next(self._numbers)
-        offset = len(self._buffer)
-        self._buffer += data
+            if len(data) > len(self._buffer):
+                self._buffer = memoryview(bytearray(len(data)))
+        offset, self._used = self._used, self._used + len(data)
+        self._buffer[offset : self._used] = data
         self._chunks += 1
         return self._number, offset
 
@@ -71,21 +75,20 @@ class SegmentWriter:
         """Seal the current segment, if it holds anything."""
         if not self._chunks:
             return
-        if len(self._buffer) > LARGEST_SEGMENT:
+        if self._used > LARGEST_SEGMENT:
             raise RuntimeError("a segment larger than any reader accepts")
-        codec, payload = self._compressor.compress(self._buffer)
+        codec, payload = self._compressor.compress(self._buffer[: self._used])
         hide = self._chunks < FEW_CHUNKS
         length = sealed_size(frame_size(len(payload), hide_size=hide), encrypted=self._keys.encrypted)
         volume, offset = self._volumes.place(length)
-        frame = build_frame(codec, len(self._buffer), payload, hide_size=hide)
+        frame = build_frame(codec, self._used, payload, hide_size=hide)
         context = self._context.of(self._kind, volume, offset)
         sealed = seal(self._keys, context, frame, os.urandom(IV_SIZE))
         self._volumes.append(sealed)
         reference = SegmentRef(
-            self._context.backup, volume, offset, len(sealed), len(self._buffer), sealed[-TAG_SIZE:]
+            self._context.backup, volume, offset, len(sealed), self._used, bytes(sealed[-TAG_SIZE:])
         )
-        self._buffer = bytearray()
-        self._chunks = 0
+        self._used = self._chunks = 0
         self._sealed(self._number, reference)
 
     def finish(self) -> None:

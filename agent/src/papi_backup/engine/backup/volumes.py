@@ -9,6 +9,7 @@ from collections.abc import Callable
 from papi_backup.engine.backup.setup import WriterSetup
 from papi_backup.engine.format.names import volume_name
 from papi_backup.engine.format.pages import Volume
+from papi_backup.engine.format.segment import Buffer
 from papi_backup.engine.storage.protocol import ObjectExistsError, ObjectWriter, Storage
 from papi_backup.model.errors import TransferError
 
@@ -25,7 +26,7 @@ class VolumeWriter:
         kind: str,
         next_number: NextNumber,
         *,
-        copy: Callable[[str, int, bytes], None] | None = None,
+        copy: Callable[[str, int, Buffer], None] | None = None,
     ) -> None:
         self._storage = storage
         self._prefix = setup.prefix
@@ -49,7 +50,7 @@ class VolumeWriter:
             self._size = 0
         return self._number, self._size
 
-    def append(self, sealed: bytes) -> None:
+    def append(self, sealed: Buffer) -> None:
         """Write the segment for which :meth:`place` was just asked."""
         if self._writer is None:
             raise RuntimeError("append without place")

@@ -7,9 +7,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from papi_backup.engine.format import FORMAT_VERSION, FormatError
 
+Buffer = bytes | bytearray | memoryview
 FRAME = struct.Struct(">B3sIII")
 """Codec, reserved (0), raw length, payload length, reserved (0)."""
 _RESERVED = bytes(3)
@@ -56,24 +58,36 @@ def sealed_size(frame_length: int, *, encrypted: bool) -> int:
     return frame_length + TAG_SIZE + (IV_SIZE if encrypted else 0)
 
 
-def build_frame(codec: int, raw_size: int, payload: bytes, *, hide_size: bool) -> bytearray:
+class FrameParts(NamedTuple):
+    """A frame that is written: its bytes one behind another, so that no payload is copied to make it."""
+
+    head: bytes
+    payload: Buffer
+    padding: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole frame."""
+        return sum(map(len, self))
+
+
+def build_frame(codec: int, raw_size: int, payload: Buffer, *, hide_size: bool) -> FrameParts:
     """Return the frame around an already compressed payload."""
-    frame = bytearray(frame_size(len(payload), hide_size=hide_size))
-    FRAME.pack_into(frame, 0, codec, _RESERVED, raw_size, len(payload), 0)
-    frame[FRAME.size : FRAME.size + len(payload)] = payload
-    return frame
+    size = frame_size(len(payload), hide_size=hide_size)
+    head = FRAME.pack(codec, _RESERVED, raw_size, len(payload), 0)
+    return FrameParts(head, payload, bytes(size - FRAME.size - len(payload)))
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A frame taken apart; ``payload`` is still compressed if ``codec`` says so."""
+    """A frame that was read, taken apart; ``payload`` is still compressed if ``codec`` says so."""
 
     codec: int
     raw_size: int
     payload: memoryview
 
 
-def parse_frame(frame: bytes | bytearray | memoryview, raw_cap: int) -> Frame:
+def parse_frame(frame: Buffer, raw_cap: int) -> Frame:
     """Take an authenticated frame apart.  Raises FormatError if its lengths contradict each other."""
     if len(frame) < FRAME.size:
         raise FormatError(f"a frame of {len(frame)} bytes is too short")
