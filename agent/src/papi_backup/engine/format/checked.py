@@ -10,24 +10,27 @@ pages are read on a hot path (docs/format.md, "JSON").
 from __future__ import annotations
 
 import base64
-import json
 import re
 import reprlib
+from collections.abc import Callable
 from typing import Any
 
 from papi_backup.engine.format import FormatError
+from papi_backup.engine.format.json_text import decode
 
 ID = re.compile("[0-9a-f]{16}", re.ASCII)
 LARGEST_NUMBER = (1 << 63) - 1
 
 
-def load_object(raw: bytes | bytearray | memoryview, what: str) -> dict[str, Any]:
+def load_object(
+    raw: bytes | bytearray | memoryview, what: str, parse: Callable[[bytes], Any] = decode
+) -> dict[str, Any]:
     """Return the JSON object in ``raw``, which must be ASCII."""
     data = bytes(raw)
     if not data.isascii():
         raise FormatError(f"{what} is not ASCII")
     try:
-        document = json.loads(data.decode("ascii"))
+        document = parse(data)
     except (ValueError, RecursionError):  # no JSON, a number of thousands of digits, nested too deep
         raise FormatError(f"{what} is not JSON") from None
     return mapping(document, what)

@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from papi_backup.engine.format.entries import Entry, Owner, to_bytes, to_text
 from papi_backup.engine.format.items import HOLE, ItemTable
+from papi_backup.engine.format.json_text import encode
 from papi_backup.engine.format.leaf import RARE_MAPS, LeafPage
 from papi_backup.engine.format.references import Item, SegmentTable, encode_page_refs
 
@@ -137,7 +137,7 @@ class LeafEncoder:
         document.update(self._items.encode())
         document.update({key: value for key, value in self._rare.items() if value})
         document.update(self._table.encode())
-        return json.dumps(document, separators=(",", ":")).encode()
+        return encode(document)
 
     def _add_rare(self, entry: Entry, row: str) -> None:
         rare = self._rare

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -23,6 +22,7 @@ from papi_backup.engine.format.checked import (
 )
 from papi_backup.engine.format.entries import to_bytes, to_text, walk_key
 from papi_backup.engine.format.items import ItemTable
+from papi_backup.engine.format.json_text import decode_exactly, encode
 from papi_backup.engine.format.leaf import LeafPage
 from papi_backup.engine.format.leaf_encoding import ItemColumns
 from papi_backup.engine.format.references import (
@@ -93,10 +93,6 @@ class VolumesPage:
 Page = LeafPage | NodePage | ItemsPage | VolumesPage
 
 
-def _dump(document: dict[str, Any]) -> bytes:
-    return json.dumps(document, separators=(",", ":")).encode()
-
-
 def encode_node(children: Sequence[Child]) -> bytes:
     """Return an inner page."""
     table = SegmentTable()
@@ -110,7 +106,7 @@ def encode_node(children: Sequence[Child]) -> bytes:
         ]
         for child in children
     ]
-    return _dump({"k": "node", "c": rows, **table.encode()})
+    return encode({"k": "node", "c": rows, **table.encode()})
 
 
 def encode_items_page(items: Sequence[Item]) -> bytes:
@@ -118,19 +114,19 @@ def encode_items_page(items: Sequence[Item]) -> bytes:
     table = SegmentTable()
     columns = ItemColumns(table)
     columns.extend(items)
-    return _dump({"k": "items", **columns.encode(), **table.encode()})
+    return encode({"k": "items", **columns.encode(), **table.encode()})
 
 
 def encode_items_node(children: Sequence[ItemChild]) -> bytes:
     """Return a page of pages of content items."""
     table = SegmentTable()
     rows = [[table.index(c.page.segment), c.page.offset, c.page.length, c.length] for c in children]
-    return _dump({"k": "itemsnode", "c": rows, **table.encode()})
+    return encode({"k": "itemsnode", "c": rows, **table.encode()})
 
 
 def encode_volumes_page(volumes: Sequence[Volume]) -> bytes:
     """Return a page of the volume table."""
-    return _dump({"k": "volumes", "v": encode_volumes(volumes)})
+    return encode({"k": "volumes", "v": encode_volumes(volumes)})
 
 
 def encode_volumes(volumes: Sequence[Volume]) -> list[list[Any]]:
@@ -166,7 +162,14 @@ def decode_volumes(rows: Any) -> tuple[Volume, ...]:
 
 def decode_page(raw: bytes | bytearray | memoryview) -> Page:
     """Return the page of any kind behind authenticated bytes.  Raises FormatError."""
-    document = load_object(raw, "a page")
+    try:
+        return _page_of(load_object(raw, "a page"))
+    except FormatError:
+        # Malformed, or with a time of more than 64 bits.
+        return _page_of(load_object(raw, "a page", decode_exactly))
+
+
+def _page_of(document: dict[str, Any]) -> Page:
     kind = document.get("k")
     if kind == "leaf":
         return LeafPage(document)
