@@ -48,7 +48,7 @@ def measure(directory: Path, kind: Kind, chain: Chain, rounds: int) -> float:
             if generation in (1, 2, 10) or generation % 25 == 0:
                 print(measured.told(f"incremental {generation}, {share:.1%} changed"), flush=True)
         # The other side of the comparison: a later full of the same tree.
-        end = datetime.now(UTC)
+        end = measured.result.backup_date
         time.sleep(SETTLING_SECONDS)
         other = Client(place / "other", access)
         other.directory.mkdir()

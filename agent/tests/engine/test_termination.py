@@ -219,3 +219,25 @@ def test_termination_that_the_interpreter_drops_comes_again(terminate: Callable[
         time.sleep(10)
     assert goes_on
     assert sys.unraisablehook is before
+
+
+def test_termination_that_was_dropped_does_not_come_after_what_it_was_to_end() -> None:
+    arrived: list[int] = []
+    with orderly_termination():
+        Ending()
+        refuse_termination()
+    before = signal.signal(signal.SIGTERM, lambda number, _frame: arrived.append(number))
+    time.sleep(0.1)
+    signal.signal(signal.SIGTERM, before)
+    assert arrived == []
+
+
+def test_termination_that_was_dropped_respects_what_is_to_be_done_first() -> None:
+    done = False
+    with orderly_termination(), pytest.raises(SystemExit, match="143"):
+        Ending()
+        with termination_deferred():
+            time.sleep(0.1)
+            done = True
+        time.sleep(10)
+    assert done

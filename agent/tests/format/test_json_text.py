@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from papi_backup.engine.format.entries import to_text
-from papi_backup.engine.format.json_text import decode, encode
+from papi_backup.engine.format.json_text import decode, decode_exactly, encode
 
 texts = st.one_of(st.text(), st.binary().map(to_text))
 values = st.recursive(
@@ -37,11 +38,17 @@ def test_what_an_earlier_release_wrote_is_read(document: dict[str, object]) -> N
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"{", b"[1,]", b"01", b"'a'", b'"\t"', b"{} {}", b"1" * 5000], ids=lambda data: data[:8]
+    "data",
+    [
+        *(b"", b"{", b"[1,]", b"01", b"'a'", b'"\t"', b"{} {}", b"1" * 5000),
+        *("{}".encode(encoding) for encoding in ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")),
+    ],
+    ids=lambda data: data[:8],
 )
-def test_what_is_no_json_is_refused(data: bytes) -> None:
+@pytest.mark.parametrize("parse", [decode, decode_exactly])
+def test_what_is_no_json_is_refused(parse: Callable[[bytes], object], data: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
-        decode(data)
+        parse(data)
 
 
 def test_what_is_nested_too_deep_is_refused() -> None:

@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import signal
 import sys
-import time
+import threading
 from collections.abc import Iterator
 from typing import NoReturn
 
@@ -33,7 +33,7 @@ def orderly_termination() -> Iterator[None]:
     if before is not signal.SIG_DFL:
         signal.signal(signal.SIGTERM, before)
     try:
-        with _nothing_dropped():
+        with _nothing_dropped() if before is signal.SIG_DFL else contextlib.nullcontext():
             yield
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -47,24 +47,32 @@ def _nothing_dropped() -> Iterator[None]:
     called at a fork too.  Of these it only reports what they raise, and goes on.
     """
     before = sys.unraisablehook
+    ended = threading.Event()
 
     def report(unraisable: sys.UnraisableHookArgs) -> None:
-        if unraisable.exc_type is SystemExit and signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
-            signal.signal(signal.SIGTERM, unwind)
-            _thread.start_new_thread(_terminate_soon, ())
-        else:
+        if unraisable.exc_type is not SystemExit or signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
             before(unraisable)
+            return
+        # Not by threading: where this is called its locks may be held.
+        _thread.start_new_thread(_terminate_soon, (ended,))
+        while True:
+            try:
+                signal.signal(signal.SIGTERM, unwind)
+                return
+            except SystemExit:  # another one, which would be dropped as well
+                continue
 
     sys.unraisablehook = report
     try:
         yield
     finally:
+        ended.set()
         sys.unraisablehook = before
 
 
-def _terminate_soon() -> None:
-    time.sleep(_SOON)
-    os.kill(os.getpid(), signal.SIGTERM)
+def _terminate_soon(ended: threading.Event) -> None:
+    if not ended.wait(_SOON):
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def refuse_termination() -> None:

@@ -16,16 +16,16 @@ from collections.abc import Callable
 from typing import Any
 
 from papi_backup.engine.format import FormatError
-from papi_backup.engine.format.json_text import decode
+from papi_backup.engine.format.json_text import decode_exactly
 
 ID = re.compile("[0-9a-f]{16}", re.ASCII)
 LARGEST_NUMBER = (1 << 63) - 1
 
 
 def load_object(
-    raw: bytes | bytearray | memoryview, what: str, parse: Callable[[bytes], Any] = decode
+    raw: bytes | bytearray | memoryview, what: str, parse: Callable[[bytes], Any] = decode_exactly
 ) -> dict[str, Any]:
-    """Return the JSON object in ``raw``, which must be ASCII."""
+    """Return the JSON object in ``raw``, which must be ASCII.  Raises FormatError."""
     data = bytes(raw)
     if not data.isascii():
         raise FormatError(f"{what} is not ASCII")

@@ -3,8 +3,8 @@
 """JSON as the format has it: ASCII (docs/format.md, "JSON").
 
 orjson takes a fifth of the standard library's time.  It writes other characters as they are and takes
-no lone surrogates, which stand for bytes that are no UTF-8: what holds such names is left to the
-standard library.
+neither lone surrogates, which stand for bytes that are no UTF-8, nor integers of more than 64 bits: a
+page that holds any of these is left to the standard library.
 """
 
 from __future__ import annotations
@@ -38,5 +38,5 @@ def decode(data: bytes) -> Any:
 
 
 def decode_exactly(data: bytes) -> Any:
-    """Do what :func:`decode` does, with integers of any length, which times after 2262 may have."""
-    return json.loads(data)
+    """Do what :func:`decode` does, with integers of any length: times before 1677 and after 2554 need it."""
+    return json.loads(data.decode("ascii"))

@@ -22,7 +22,7 @@ from papi_backup.engine.format.checked import (
 )
 from papi_backup.engine.format.entries import to_bytes, to_text, walk_key
 from papi_backup.engine.format.items import ItemTable
-from papi_backup.engine.format.json_text import decode_exactly, encode
+from papi_backup.engine.format.json_text import decode, encode
 from papi_backup.engine.format.leaf import LeafPage
 from papi_backup.engine.format.leaf_encoding import ItemColumns
 from papi_backup.engine.format.references import (
@@ -163,10 +163,10 @@ def decode_volumes(rows: Any) -> tuple[Volume, ...]:
 def decode_page(raw: bytes | bytearray | memoryview) -> Page:
     """Return the page of any kind behind authenticated bytes.  Raises FormatError."""
     try:
-        return _page_of(load_object(raw, "a page"))
+        return _page_of(load_object(raw, "a page", decode))
     except FormatError:
         # Malformed, or with a time of more than 64 bits.
-        return _page_of(load_object(raw, "a page", decode_exactly))
+        return _page_of(load_object(raw, "a page"))
 
 
 def _page_of(document: dict[str, Any]) -> Page:
