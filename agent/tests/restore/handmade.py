@@ -64,7 +64,11 @@ class Forge:
         return [Item(segment, 0, len(CONTENT_OF_FILES), chunk_id)]
 
     def backup(
-        self, entries: Sequence[Entry], change: Callable[[dict[str, Any]], None] | None = None
+        self,
+        entries: Sequence[Entry],
+        change: Callable[[dict[str, Any]], None] | None = None,
+        *,
+        scan_started_ns: int = 0,
     ) -> None:
         """Store entries as one leaf, its JSON changed by ``change``, and the manifest."""
         document = json.loads(encode_leaf(entries))
@@ -81,7 +85,7 @@ class Forge:
             backup=BACKUP,
             instance=INSTANCE,
             sequence=0,
-            scan_started_ns=0,
+            scan_started_ns=scan_started_ns,
             paths=(b"x",),
             excludes=(),
             root=root,

@@ -11,11 +11,13 @@ from typing import NamedTuple
 
 from papi_backup.engine.backup.chunk_index import ChunkIndex
 from papi_backup.engine.backup.walk import Found
+from papi_backup.engine.format import FormatError
 from papi_backup.engine.format.entries import BLOCK, CHARACTER, DIRECTORY, FIFO, FILE, SYMLINK, walk_key
 from papi_backup.engine.format.leaf import LeafPage
 from papi_backup.engine.format.references import Item, PageRef, SegmentRef
 from papi_backup.engine.opened import WHOLE, ListShare, OpenedBackup, PageReader, SegmentCache
 from papi_backup.engine.storage.protocol import Storage
+from papi_backup.model.errors import CorruptedBackupError
 
 RACY_NANOSECONDS = 2_000_000_000
 """A file changed this shortly before the previous scan, or after it, is read again."""
@@ -100,6 +102,11 @@ def contents(reader: PageReader, share: ListShare = WHOLE) -> Iterator[Item]:
             yield from reader.items(leaf.entry(row))
 
 
+def list_damage(error: FormatError) -> CorruptedBackupError:
+    """Return what is wrong with a list one of whose pages is: its items are looked at when they are used."""
+    return CorruptedBackupError(f"The file list of the previous backup is damaged: {error}.")
+
+
 class KnownChunks(NamedTuple):
     """The chunks of the previous list, which helpers read while the job compares (docs/architecture.md)."""
 
@@ -116,8 +123,11 @@ class KnownChunks(NamedTuple):
         totals = self.opened.manifest.totals
         expected = totals.files + totals.bytes // self.opened.header.chunker.average
         placed = self._placed(PageReader(storage, self.opened, self.cache), numbers, share)
-        while some := list(itertools.islice(placed, _TOGETHER)):
-            index.add_all(some, expected)
+        try:
+            while some := list(itertools.islice(placed, _TOGETHER)):
+                index.add_all(some, expected)
+        except FormatError as error:
+            raise list_damage(error) from None
         return [(number, segment) for segment, number in numbers.items()]
 
     def _placed(

@@ -20,7 +20,7 @@ from papi_backup.engine.backup.excludes import Excludes
 from papi_backup.engine.backup.filelist import FileListWriter
 from papi_backup.engine.backup.helpers import HelperPool
 from papi_backup.engine.backup.parent import Choice, choose_parent, next_date
-from papi_backup.engine.backup.previous import PreviousList
+from papi_backup.engine.backup.previous import PreviousList, list_damage
 from papi_backup.engine.backup.select import Selection, skipped_paths
 from papi_backup.engine.backup.setup import WriterSetup, chunker_for
 from papi_backup.engine.backup.tree import IndexWriter
@@ -30,6 +30,7 @@ from papi_backup.engine.backup.walk_ahead import Walk, WalkAhead
 from papi_backup.engine.backup.warnings import Warnings
 from papi_backup.engine.catalog import list_backups
 from papi_backup.engine.crypto import KEY_SIZE, ChainKeys, chain_key_check, wrap_chain_key
+from papi_backup.engine.format import FormatError
 from papi_backup.engine.format.header import (
     SUITE_ENCRYPTED,
     SUITE_RAW,
@@ -102,10 +103,11 @@ def run_backup(
             storage = opener()
             run = _Run(order, pool, storage, report, now, damage=damage, inline_volumes=inline_volumes)
             return run.run(sources, ahead.batches if ahead else walk, started)
-        except CorruptedBackupError as error:
+        except (CorruptedBackupError, FormatError) as error:
             if damage:
                 raise
-            damage = error.message
+            found = list_damage(error) if isinstance(error, FormatError) else error
+            damage = found.message
         finally:
             if ahead is not None:
                 ahead.close()

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Callable, Iterator
 
@@ -50,7 +51,7 @@ class SegmentWriter:
         self._numbers = numbers
         self._sealed = sealed
         self._compressor = SegmentCompressor()
-        self._buffer = memoryview(bytearray(self._capacity))
+        self._buffer = _room(self._capacity)
         self._used = 0
         self._chunks = 0
         self._number = -1
@@ -65,7 +66,7 @@ class SegmentWriter:
         if not self._chunks:
             self._number = next(self._numbers)
             if len(data) > len(self._buffer):
-                self._buffer = memoryview(bytearray(len(data)))
+                self._buffer = _room(len(data))
         offset, self._used = self._used, self._used + len(data)
         self._buffer[offset : self._used] = data
         self._chunks += 1
@@ -95,3 +96,8 @@ class SegmentWriter:
         """Seal what is left and make the last volume durable."""
         self.flush()
         self._volumes.finish()
+
+
+def _room(size: int) -> memoryview:
+    """Return a buffer whose pages take no memory before they are written to."""
+    return memoryview(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))

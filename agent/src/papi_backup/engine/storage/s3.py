@@ -6,9 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from papi_backup.engine.storage.ahead import Pending
 from papi_backup.engine.storage.backoff import RetryPolicy
 from papi_backup.engine.storage.connecting import Entering, untold
 from papi_backup.engine.storage.names import TEMPORARY, checked_name, checked_prefix
+from papi_backup.engine.storage.parallel_reads import ParallelReads
 from papi_backup.engine.storage.protocol import ObjectInfo, ObjectMissingError
 from papi_backup.engine.storage.s3_listing import pages
 from papi_backup.engine.storage.s3_place import S3Place, S3RefusalError, S3Timeouts
@@ -31,6 +33,7 @@ class S3ObjectStorage:
     ) -> None:
         self._place = S3Place(storage, timeouts)
         self._retry = retry
+        self._reads = ParallelReads(self.get)
 
     @property
     def host_key(self) -> str:
@@ -86,6 +89,10 @@ class S3ObjectStorage:
             raise TransferError(f"{doing}: asked for {byte_range}, got {told}")
         return body
 
+    def begin_get(self, name: str, offset: int, length: int) -> Pending:
+        """See ``ahead.ReadsAhead``."""
+        return self._reads.begin(name, offset, length)
+
     def stat(self, name: str) -> ObjectInfo:
         """See ``protocol.Storage.stat``."""
         doing = f"looking at {checked_name(name)}"
@@ -109,6 +116,7 @@ class S3ObjectStorage:
 
     def close(self) -> None:
         """See ``protocol.Storage.close``."""
+        self._reads.close()
         self._place.close()
 
     def _delete_batch(self, keys: Sequence[str]) -> None:
