@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from papi_backup.engine.storage.parallel_reads import READERS, ParallelReads
+from papi_backup.engine.storage.parallel_reads import READERS, ParallelReads, start_daemon
 from papi_backup.engine.storage.protocol import ObjectMissingError
 
 SECONDS = 10.0
@@ -49,6 +49,28 @@ def test_reads_are_under_way_at_the_same_time() -> None:
     begun = [reads.begin("a", number, 1) for number in range(2 * READERS)]
     assert [read.result() for read in begun] == [told("a", number, 1) for number in range(2 * READERS)]
     reads.close()
+
+
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_a_host_that_allows_few_threads_gets_its_reads_with_those(allowed: int) -> None:
+    started: list[Callable[[], None]] = []
+
+    def start(run: Callable[[], None]) -> None:
+        if len(started) == allowed:
+            raise RuntimeError("can't start new thread")
+        started.append(run)
+        start_daemon(run)
+
+    reads = ParallelReads(told, start)
+    begun = [reads.begin("a", number, 1) for number in range(3)]
+    assert [read.result() for read in begun] == [told("a", number, 1) for number in range(3)]
+    reads.close()
+
+
+def test_a_read_begun_after_the_close_is_done_all_the_same(reads: ParallelReads) -> None:
+    reads.begin("a", 0, 1).result()
+    reads.close()
+    assert reads.begin("a", 1, 2).result() == told("a", 1, 2)
 
 
 def test_what_was_begun_ends_and_so_do_the_threads_when_it_is_closed(reads: ParallelReads) -> None:

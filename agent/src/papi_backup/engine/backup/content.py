@@ -13,6 +13,7 @@ from typing import Literal
 
 from pyfastcdc import FastCDC
 
+from papi_backup.engine.backup.buffers import fresh_buffer
 from papi_backup.engine.backup.chunk_index import ChunkIndex, Place
 from papi_backup.engine.backup.files import open_at, read_xattrs
 from papi_backup.engine.backup.readings import HOLE, REPLACED_TEXT, Facts, Piece, ReadFile, unread
@@ -58,7 +59,7 @@ class ContentReader:
             normalized_chunking=_normalization(chunker),
             seed=keys.chunker_seed,
         )
-        self._buffer = bytearray(max(_READ_AHEAD, 2 * chunker.maximum))
+        self._buffer = fresh_buffer(max(_READ_AHEAD, 2 * chunker.maximum))
         self._stage = Stage(keys, index, segments)
 
     def read_all(self, paths: Sequence[bytes]) -> list[ReadFile]:
@@ -164,7 +165,7 @@ class ContentReader:
 
     def _extent_pieces(self, descriptor: int, start: int, end: int) -> Iterator[Piece]:
         """Yield the chunks of the bytes from ``start`` to ``end``; a file that grows is not followed."""
-        view = memoryview(self._buffer)
+        view = self._buffer
         held, offset, finished = 0, start, False
         while True:
             while held < len(view) and not finished:

@@ -104,7 +104,7 @@ def run_backup(
             run = _Run(order, pool, storage, report, now, damage=damage, inline_volumes=inline_volumes)
             return run.run(sources, ahead.batches if ahead else walk, started)
         except (CorruptedBackupError, FormatError) as error:
-            if damage:
+            if damage or order.backup_type == "full":
                 raise
             found = list_damage(error) if isinstance(error, FormatError) else error
             damage = found.message

@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 from collections.abc import Callable, Iterator
 
+from papi_backup.engine.backup.buffers import fresh_buffer
 from papi_backup.engine.backup.setup import WriterSetup
 from papi_backup.engine.backup.volumes import VolumeWriter
 from papi_backup.engine.compression import SegmentCompressor
@@ -51,7 +51,7 @@ class SegmentWriter:
         self._numbers = numbers
         self._sealed = sealed
         self._compressor = SegmentCompressor()
-        self._buffer = _room(self._capacity)
+        self._buffer = fresh_buffer(self._capacity)
         self._used = 0
         self._chunks = 0
         self._number = -1
@@ -66,7 +66,7 @@ class SegmentWriter:
         if not self._chunks:
             self._number = next(self._numbers)
             if len(data) > len(self._buffer):
-                self._buffer = _room(len(data))
+                self._buffer = fresh_buffer(len(data))
         offset, self._used = self._used, self._used + len(data)
         self._buffer[offset : self._used] = data
         self._chunks += 1
@@ -96,8 +96,3 @@ class SegmentWriter:
         """Seal what is left and make the last volume durable."""
         self.flush()
         self._volumes.finish()
-
-
-def _room(size: int) -> memoryview:
-    """Return a buffer whose pages take no memory before they are written to."""
-    return memoryview(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))

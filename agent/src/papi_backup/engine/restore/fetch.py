@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Getting segments: ranged reads over neighbours, the next ones while the last are written.
 
-One thread has the connection.  It asks for what is wanted next before it waits for what was wanted first:
+One thread asks for all.  It asks for what is wanted next before it waits for what was wanted first:
 the line never rests, and the pipeline never waits for bytes it could have asked for earlier.  What was
 fetched stays sealed until it is used; what was opened stays in a small cache, because small files of one
 segment come one after the other.
@@ -103,6 +103,7 @@ class Fetcher:
             if order is not None:
                 order.begin(self._storage, self._missing)
                 under_way.append(order)
+            del order  # what it brings is not kept until the next one comes
 
 
 class _Order:
@@ -130,6 +131,7 @@ class _Order:
             self.future.set_exception(error)
         else:
             self.future.set_result(found)
+        self._pending = []
 
 
 def _cut(span: Span, pending: Pending | None) -> dict[Key, Sealed]:

@@ -19,7 +19,7 @@ class Pending(Protocol):
 
 @runtime_checkable
 class ReadsAhead(Protocol):
-    """A storage that can have several reads under way on its connection."""
+    """A storage that can have several reads under way."""
 
     def begin_get(self, name: str, offset: int, length: int) -> Pending:
         """Begin to get ``length`` bytes from ``offset``; never raises.  Results may be asked in any order."""
