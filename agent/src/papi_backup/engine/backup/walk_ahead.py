@@ -130,9 +130,7 @@ def _run(job: int, walk: Walk, pipe: Connection, inherited: Iterable[Connection]
         status = 0  # the job ended first
     except PapiError as error:
         tell_failure(pipe, error.code, error.message, "")
-    except (
-        Exception
-    ) as error:  # nobody above: unless it is told, the job sees a process vanish without a cause
+    except Exception as error:  # nobody above: untold, a process would vanish without a cause
         text = f"The walking process failed: {type(error).__name__}."
         tell_failure(pipe, InternalError.code, text, traceback.format_exc())
     finally:

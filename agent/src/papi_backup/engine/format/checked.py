@@ -17,14 +17,13 @@ from typing import Any
 
 from papi_backup.engine.format import FormatError
 from papi_backup.engine.format.json_text import decode_exactly
+from papi_backup.engine.format.segment import Buffer
 
 ID = re.compile("[0-9a-f]{16}", re.ASCII)
 LARGEST_NUMBER = (1 << 63) - 1
 
 
-def load_object(
-    raw: bytes | bytearray | memoryview, what: str, parse: Callable[[bytes], Any] = decode_exactly
-) -> dict[str, Any]:
+def load_object(raw: Buffer, what: str, parse: Callable[[bytes], Any] = decode_exactly) -> dict[str, Any]:
     """Return the JSON object in ``raw``, which must be ASCII.  Raises FormatError."""
     data = bytes(raw)
     if not data.isascii():

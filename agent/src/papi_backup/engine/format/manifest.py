@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import struct
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from papi_backup.engine.format.checked import (
 )
 from papi_backup.engine.format.entries import LARGEST_TIME, SMALLEST_TIME, to_bytes, to_text
 from papi_backup.engine.format.header import LARGEST_HEADER, check_features
+from papi_backup.engine.format.json_text import encode
 from papi_backup.engine.format.pages import Volume, decode_volumes, encode_volumes
 from papi_backup.engine.format.references import (
     PageRef,
@@ -31,7 +31,7 @@ from papi_backup.engine.format.references import (
     decode_segments,
     encode_page_refs,
 )
-from papi_backup.engine.format.segment import BLOCK, IV_SIZE, TAG_SIZE
+from papi_backup.engine.format.segment import BLOCK, IV_SIZE, TAG_SIZE, Buffer
 from papi_backup.model.catalog import CatalogEntry
 from papi_backup.model.errors import InvalidParameterError
 from papi_backup.model.schedule import BackupType
@@ -147,13 +147,13 @@ def encode_body(manifest: Manifest) -> bytes:
         "agent": manifest.agent_version,
     }
     document.update(table.encode())
-    body = json.dumps(document, separators=(",", ":")).encode()
+    body = encode(document)
     if len(body) > LARGEST_BODY:
         raise InvalidParameterError("The paths and excludes are too long for a manifest.", "excludes")
     return body
 
 
-def decode_body(raw: bytes | bytearray | memoryview) -> Manifest:
+def decode_body(raw: Buffer) -> Manifest:
     """Parse an authenticated body.  Members it does not know are ignored.  Raises FormatError."""
     document = load_object(raw, "its body")
     if number(document.get("format"), "its format version") != FORMAT_VERSION:

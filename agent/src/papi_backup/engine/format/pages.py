@@ -33,6 +33,7 @@ from papi_backup.engine.format.references import (
     decode_page_ref,
     decode_segments,
 )
+from papi_backup.engine.format.segment import Buffer
 
 LEAF_ENTRIES = 256
 LEAST_LEAF_ENTRIES = 64
@@ -160,7 +161,7 @@ def decode_volumes(rows: Any) -> tuple[Volume, ...]:
     return tuple(volumes)
 
 
-def decode_page(raw: bytes | bytearray | memoryview) -> Page:
+def decode_page(raw: Buffer) -> Page:
     """Return the page of any kind behind authenticated bytes.  Raises FormatError."""
     try:
         return _page_of(load_object(raw, "a page", decode))
