@@ -4,7 +4,7 @@
 # Each target needs nothing done before it: scripts/setup, which each begins with, provides the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean test matrix quick lint docs bench bench-api bench-latency bench-scale build wheelhouse molecule eda fresh setup clean
+.PHONY: help demo demo-clean test matrix quick again lint docs bench bench-api bench-latency bench-scale build wheelhouse molecule eda fresh setup clean
 
 help: ## tell what there is (this list)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,12 @@ matrix: ## sanity, units and a smoke of integration on ansible-core 2.18 to 2.21
 
 quick: ## the inner loop: lint, types and the fast tests, in less than a minute
 	@scripts/test quick
+
+TIMES ?= 30
+BUSY ?= $(shell nproc)
+AT_ONCE ?= 1
+again: ## one test thirty times beside busy cores (TEST=tests/room/test_x.py::test_y TIMES=30 BUSY=2 AT_ONCE=1)
+	@scripts/again --times "$(TIMES)" --busy "$(BUSY)" --at-once "$(AT_ONCE)" -- "$(TEST)"
 
 lint: ## ruff, mypy, yamllint, shellcheck
 	@scripts/test lint

@@ -97,10 +97,10 @@ def _test_steps(target: str) -> list[Step]:
     parallel = ("-n", _WORKERS, "--dist", "loadscope", "--no-loadscope-reorder")
     fast, lane = (("-p", "checks.inner_loop"), "tests") if target == "quick" else ((), "")
     return [
-        _pytest("collection", "tests/unit", *parallel, targets=tests, lane=lane),
-        _pytest("comparer", "tests/compare", targets=("all",)),
-        _pytest("tooling", "tests/tooling", targets=("all",)),
-        _pytest("agent", "tests", *parallel, *fast, targets=tests, directory="agent", lane=lane),
+        pytest_step("collection", "tests/unit", *parallel, targets=tests, lane=lane),
+        pytest_step("comparer", "tests/compare", targets=("all",)),
+        pytest_step("tooling", "tests/tooling", targets=("all",)),
+        pytest_step("agent", "tests", *parallel, *fast, targets=tests, directory="agent", lane=lane),
     ]
 
 
@@ -120,16 +120,17 @@ def _gate_steps() -> list[Step]:
     ]
 
 
-def _pytest(
+def pytest_step(
     name: str, *arguments: str, targets: tuple[str, ...], directory: str = ".", lane: str = ""
 ) -> Step:
+    """Return a run of pytest with the options and plugins that all runs have."""
     options = (
         *("-p", "checks.missing_parts", "-q", "--durations", "5", "--durations-min", "2"),
         *("-o", "tmp_path_retention_policy=failed", "-o", "tmp_path_retention_count=1"),
         *("-o", "faulthandler_timeout=600"),
     )
     command = (sys.executable, "-m", "pytest", *options, *arguments)
-    scripts = str(Path("scripts").resolve())
+    scripts = str(Path(__file__).resolve().parents[1])
     return Step(
         f"tests: {name}", command, targets, directory, {"PYTHONPATH": scripts}, counts=True, lane=lane
     )

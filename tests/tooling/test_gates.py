@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from checks.__main__ import _count
+from checks.running import _count
 from gates import ansible_test, linters, planted_secrets
 from gates.ansible_test import _listed_failures, _skipped
 from gates.pythons import real_interpreters, search_path

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from checks import __main__ as runner
+from checks import __main__ as main_program
+from checks import running as runner
 from checks.steps import TARGETS, Step, steps_of
 
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
@@ -21,12 +22,12 @@ PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
-    monkeypatch.setattr(runner, "_RESULTS", tmp_path)
-    return runner._Run("0123456789abcdef")
+    monkeypatch.setattr(runner, "RESULTS", tmp_path)
+    return runner.Run("0123456789abcdef")
 
 
 def do(run: object, *command: str, counts: bool = False) -> runner.Outcome:
-    assert isinstance(run, runner._Run)
+    assert isinstance(run, runner.Run)
     return run.do(Step("a step", command, counts=counts))
 
 
@@ -64,9 +65,9 @@ def test_the_total_is_the_last_line_and_the_status_tells_of_failures(
     run: object, capsys: pytest.CaptureFixture[str]
 ) -> None:
     outcomes = [do(run, "true"), do(run, "false"), do(run, "true")]
-    assert runner._tell(outcomes, []) == 1
+    assert main_program._tell(outcomes, []) == 1
     assert capsys.readouterr().out.splitlines()[-1] == "total: 2 passed, 1 failed"
-    assert runner._tell(outcomes[:1], []) == 0
+    assert main_program._tell(outcomes[:1], []) == 0
 
 
 @pytest.mark.parametrize(("ci", "status"), [("true", 1), ("", 0)])
@@ -74,7 +75,7 @@ def test_what_could_not_be_run_fails_on_a_ci_machine_only(
     run: object, monkeypatch: pytest.MonkeyPatch, ci: str, status: int
 ) -> None:
     monkeypatch.setenv("CI", ci)
-    assert runner._tell([do(run, "true")], ["3 tests over SSH"]) == status
+    assert main_program._tell([do(run, "true")], ["3 tests over SSH"]) == status
 
 
 def test_quick_and_lint_are_parts_of_all() -> None:
@@ -84,7 +85,7 @@ def test_quick_and_lint_are_parts_of_all() -> None:
 
 
 def side_by_side(run: object, *lanes: list[Step]) -> list[runner.Outcome]:
-    assert isinstance(run, runner._Run)
+    assert isinstance(run, runner.Run)
     return run.side_by_side(lanes)
 
 
@@ -123,10 +124,10 @@ def test_a_lane_that_leaves_a_process_running_does_not_end_those_of_another(
 
 def test_a_run_that_is_ended_ends_its_lanes(tmp_path: Path) -> None:
     program = (
-        "import signal, sys, pathlib; from checks import __main__ as runner; from checks.steps import Step\n"
-        f"runner._RESULTS = pathlib.Path({str(tmp_path)!r}); signal.signal(signal.SIGTERM, runner._stop)\n"
+        "import signal, sys, pathlib; from checks import running as runner; from checks.steps import Step\n"
+        f"runner.RESULTS = pathlib.Path({str(tmp_path)!r}); signal.signal(signal.SIGTERM, runner._stop)\n"
         "lanes = [[Step(name, ('sleep', '63')), Step('next', ('sleep', '63'))] for name in 'ab']\n"
-        "runner._Run('fedcba9876543210').side_by_side(lanes)"
+        "runner.Run('fedcba9876543210').side_by_side(lanes)"
     )
     scripts = str(Path(runner.__file__).parents[1])
     process = subprocess.Popen([sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": scripts})
