@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # Each target needs nothing done before it: scripts/setup, which each begins with, provides the rest.
+# A target with a comment behind ## is in "make help" and in the table of docs/development.md.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean test matrix quick again lint docs bench bench-api bench-latency bench-scale build wheelhouse molecule eda fresh setup clean
+.PHONY: $(shell awk -F : '/^[a-z-]+:.*\#\# / { print $$1 }' $(MAKEFILE_LIST))
 
 help: ## tell what there is (this list)
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## the main job on real storages, under .demo/: back up, change, restore, compare
 	@scripts/demo
@@ -29,6 +30,10 @@ BUSY ?= $(shell nproc)
 AT_ONCE ?= 1
 again: ## one test thirty times beside busy cores (TEST=tests/room/test_x.py::test_y TIMES=30 BUSY=2 AT_ONCE=1)
 	@scripts/again --times "$(TIMES)" --busy "$(BUSY)" --at-once "$(AT_ONCE)" -- "$(TEST)"
+
+# Long runs are not part of "make test": each is bounded in time and prints the seed that repeats it.
+torture: ## all that make test tries in samples: each alteration, long histories (PAPI_TEST_SEED=...)
+	@scripts/test torture
 
 lint: ## ruff, mypy, yamllint, shellcheck
 	@scripts/test lint

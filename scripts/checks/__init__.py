@@ -1,3 +1,3 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs linters and tests one after the other, and ends with totals.  Standard library only."""
+"""Runs linters and tests one after the other, and ends with totals."""

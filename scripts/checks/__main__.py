@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the steps of a target: ``python -m checks all|quick|lint``."""
+"""Runs the steps of a target: ``python -m checks all|quick|lint|torture``."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The steps of each target: what is run, where, and which of them ``make quick`` and ``make lint`` have."""
+"""The steps of each target: what is run, where, and which of them each target has."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
+
+from checks.sampling import WHOLE_FORMS, WHOLE_VARIABLE
 
 BIN = Path(sys.executable).parent
-TARGETS = ("all", "quick", "lint")
+TARGETS = ("all", "quick", "lint", "torture")
+_CHECKS = ("all", "quick", "lint")
 _WORKERS = os.environ.get("PAPI_TEST_WORKERS", "2")
 _OURS = (
     "agent/src",
@@ -36,6 +40,8 @@ _TYPED = (
     "tests/compare/compare_trees.py",
     "tests/realparts",
 )
+_BESIDE = "types and tooling"
+"""The lane of what keeps one core busy at most, beside whatever else there is."""
 _COLLECTION = ("plugins", "tests/unit")
 _GATES = {
     "ansible-lint": "tools",
@@ -59,7 +65,7 @@ class Step:
 
     name: str
     command: tuple[str, ...]
-    targets: tuple[str, ...] = TARGETS
+    targets: tuple[str, ...] = _CHECKS
     directory: str = "."
     environment: Mapping[str, str] = field(default_factory=dict)
     counts: bool = False
@@ -73,8 +79,8 @@ def steps_of(target: str) -> list[Step]:
 
 
 def _lint_steps(target: str) -> list[Step]:
-    # mypy keeps one core busy, the tests not even two: the inner loop has both at once.
-    lane = "types" if target == "quick" else ""
+    # mypy keeps one core busy, the tests and gates beside it not even two.
+    lane = "" if target == "lint" else _BESIDE
     ruff, mypy = str(BIN / "ruff"), str(BIN / "mypy")
     ours, typed, collection = _present(_OURS), _present(_TYPED), _present(_COLLECTION)
     return [
@@ -98,10 +104,22 @@ def _test_steps(target: str) -> list[Step]:
     fast, lane = (("-p", "checks.inner_loop"), "tests") if target == "quick" else ((), "")
     return [
         pytest_step("collection", "tests/unit", *parallel, targets=tests, lane=lane),
-        pytest_step("comparer", "tests/compare", targets=("all",)),
-        pytest_step("tooling", "tests/tooling", targets=("all",)),
+        pytest_step("comparer", "tests/compare", targets=("all",), lane=_BESIDE),
+        pytest_step("tooling", "tests/tooling", targets=("all",), lane=_BESIDE),
         pytest_step("agent", "tests", *parallel, *fast, targets=tests, directory="agent", lane=lane),
+        _whole_forms(parallel),
     ]
+
+
+def _whole_forms(parallel: tuple[str, ...]) -> Step:
+    """Everything of which the tests of the agent try a sample otherwise."""
+    return pytest_step(
+        "agent, whole forms",
+        *("tests", *parallel, "-m", WHOLE_FORMS),
+        targets=("torture",),
+        directory="agent",
+        environment={WHOLE_VARIABLE: "1"},
+    )
 
 
 def _gate_steps() -> list[Step]:
@@ -121,7 +139,12 @@ def _gate_steps() -> list[Step]:
 
 
 def pytest_step(
-    name: str, *arguments: str, targets: tuple[str, ...], directory: str = ".", lane: str = ""
+    name: str,
+    *arguments: str,
+    targets: tuple[str, ...],
+    directory: str = ".",
+    lane: str = "",
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> Step:
     """Return a run of pytest with the options and plugins that all runs have."""
     options = (
@@ -130,10 +153,8 @@ def pytest_step(
         *("-o", "faulthandler_timeout=600"),
     )
     command = (sys.executable, "-m", "pytest", *options, *arguments)
-    scripts = str(Path(__file__).resolve().parents[1])
-    return Step(
-        f"tests: {name}", command, targets, directory, {"PYTHONPATH": scripts}, counts=True, lane=lane
-    )
+    inherited = {"PYTHONPATH": str(Path(__file__).resolve().parents[1]), **environment}
+    return Step(f"tests: {name}", command, targets, directory, inherited, counts=True, lane=lane)
 
 
 def _present(paths: tuple[str, ...]) -> tuple[str, ...]:

@@ -13,8 +13,9 @@ from unittest import mock
 import pytest
 from backing_host import Host
 from changing_tree import Change, ChangingTree, changes, creations
+from checks.sampling import Sample
 from fast_place import fast_directory
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -112,13 +113,14 @@ _CALM = settings(
     [
         pytest.param(History, 20, 5, id="alone"),
         pytest.param(HistoryOfHelpers, 4, 4, id="helpers"),
-        pytest.param(History, 100, 8, id="alone, long", marks=pytest.mark.slow),
-        pytest.param(HistoryOfHelpers, 20, 8, id="helpers, long", marks=pytest.mark.slow),
+        pytest.param(History, 100, 8, id="alone, long", marks=pytest.mark.whole),
+        pytest.param(HistoryOfHelpers, 20, 8, id="helpers, long", marks=pytest.mark.whole),
     ],
 )
 def test_every_date_of_a_random_history_is_restored_as_it_was(
-    machine: type[History], examples: int, steps: int
+    machine: type[History], examples: int, steps: int, sample: Sample
 ) -> None:
     run_state_machine_as_test(
-        machine, settings=settings(_CALM, max_examples=examples, stateful_step_count=steps)
+        seed(sample.seed)(machine),
+        settings=settings(_CALM, max_examples=examples, stateful_step_count=steps),
     )
