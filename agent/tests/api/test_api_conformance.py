@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Conformance, case by case, on one running agent, whose storages have names that are no XML names."""
+"""Conformance, case by case, on one running agent, whose storages have names that are no XML names.
+
+``make test`` tries a sample of the cases, spread evenly over all methods and parameters.
+"""
 
 from __future__ import annotations
 
@@ -76,6 +79,7 @@ def check_as_the_spec_has_it(case: Case, data: object) -> None:
         assert list(departures(ANSWERS[case.method], data)) == []
 
 
+@pytest.mark.sampled(1500)
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_each_case_is_answered_as_it_must_be_and_changes_nothing(odd_api: RunningApi, case: Case) -> None:
     before = odd_api.world.contents()

@@ -9,17 +9,19 @@ import os
 import re
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+from checks.sampling import Sample
 from method_examples import BY_METHOD
 
 from papi_backup.api.table import ENDPOINTS
 
 pytestmark = pytest.mark.slow
 
-SECONDS = 20
+SECONDS, SECONDS_OF_THE_WHOLE = 10, 180
 SCRIPT = Path(__file__).parent / "fuzz_parameters.py"
 MULTIPART = b'--B\r\nContent-Disposition: form-data; name="storage_id"\r\n\r\n1\r\n--B--\r\n'
 BODIES = (
@@ -55,13 +57,21 @@ def write_corpus(directory: Path) -> None:
                 )
 
 
-def test_no_bytes_are_more_than_an_invalid_parameter(tmp_path: Path, atheris: str) -> None:
+def test_no_bytes_are_more_than_an_invalid_parameter(tmp_path: Path, atheris: str, sample: Sample) -> None:
     corpus = tmp_path / "corpus"
     write_corpus(corpus)
-    command = [sys.executable, str(SCRIPT), f"-max_total_time={SECONDS}", "-max_len=4096", str(corpus)]
+    seconds = sample.number(SECONDS, SECONDS_OF_THE_WHOLE)
+    options = [f"-max_total_time={seconds}", "-max_len=4096", f"-seed={zlib.crc32(sample.seed.encode())}"]
+    command = [sys.executable, str(SCRIPT), *options, str(corpus)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     done = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240, check=False
+        command,
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=seconds + 220,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-4000:]
     runs = re.search(r"Done (\d+) runs in (\d+) second", done.stderr)

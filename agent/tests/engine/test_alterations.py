@@ -33,7 +33,7 @@ from papi_backup.model.errors import CorruptedBackupError, DecryptionKeyError, P
 
 PROCESSES = 2
 SAMPLED = 600
-"""Of some 15,000 alterations: more than one for every tenth byte."""
+"""Alterations of some 12,000: one for every tenth byte."""
 FLIPS = (0x55,)
 UNAUTHENTICATED_FLIPS = (0x55, 0x01, 0x80, 0x20)
 """The header is parsed before any key is known: more ways to alter it."""

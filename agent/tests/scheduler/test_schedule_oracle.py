@@ -68,6 +68,7 @@ def compare(schedule: Schedule, zone: str, minute: int, start: datetime, end: da
 
 
 @pytest.mark.slow
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("zone", ZONES)
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(schedule=schedules(), minute=st.integers(0, 59))
@@ -87,6 +88,7 @@ def test_over_a_month_from_any_instant(schedule: Schedule, zone: str, minute: in
 
 
 @pytest.mark.slow
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("minute", [0, 29, 30, 31, 59])
 def test_every_hour_of_three_years(zone: str, minute: int) -> None:
