@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from papi_backup.engine.format.entries import to_text
@@ -18,10 +18,13 @@ texts = st.one_of(st.text(), st.binary().map(to_text))
 values = st.recursive(
     st.one_of(st.integers(0, (1 << 64) - 1), st.booleans(), st.none(), texts),
     lambda inner: st.one_of(st.lists(inner), st.dictionaries(texts, inner)),
+    max_leaves=20,
 )
+documents = st.dictionaries(texts, values, max_size=8)
 
 
-@given(st.dictionaries(texts, values))
+@settings(deadline=None)
+@given(documents)
 def test_what_is_written_is_ascii_without_spaces_and_read_back_by_any_reader(
     document: dict[str, object],
 ) -> None:
@@ -32,7 +35,8 @@ def test_what_is_written_is_ascii_without_spaces_and_read_back_by_any_reader(
     assert len(encoded) <= len(json.dumps(document, separators=(",", ":")))
 
 
-@given(st.dictionaries(texts, values))
+@settings(deadline=None)
+@given(documents)
 def test_what_an_earlier_release_wrote_is_read(document: dict[str, object]) -> None:
     assert decode(json.dumps(document).encode()) == document
 
