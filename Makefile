@@ -65,6 +65,9 @@ wheelhouse: ## all wheels that hosts without an index need, into build/wheelhous
 molecule: ## the roles and playbooks on hosts with a real systemd (needs root; podman, runc)
 	@scripts/molecule
 
+molecule-long: ## the same with all that takes long: each loop hung on each host, Python upgraded on both releases
+	@PAPI_LAB_LONG=yes scripts/molecule $(SCENARIOS)
+
 eda: ## the example rulebook under a real ansible-rulebook (needs Java 17; as root it is installed)
 	@scripts/eda
 
