@@ -84,7 +84,7 @@ class Agent:
         """Return the names of loops that should run and have been silent for too long."""
         heartbeats = [self._jobs.heartbeat]
         if self._serving:
-            heartbeats += [self._api.heartbeat, self._scheduler.heartbeat]
+            heartbeats += [*self._api.heartbeats, self._scheduler.heartbeat]
         return stuck(heartbeats)
 
     def status(self) -> str:

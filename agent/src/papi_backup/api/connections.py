@@ -18,6 +18,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import Server
 
 from papi_backup.api.door import Door, Guest, hang_up
+from papi_backup.api.framing import StrictConnection
 from papi_backup.api.peers import peer_of
 from papi_backup.api.request import PEER_KEY, Limits
 
@@ -87,6 +88,7 @@ class WatchedConnection(H11Protocol, Guest):
         self._arrived = None
         self._counted = _CountedTransport(cast("asyncio.Transport", transport))
         super().connection_made(cast("asyncio.Transport", self._counted))
+        self.conn = StrictConnection()
         # uvicorn's access log has whole query strings, passwords and all; ours has none.
         self.access_log = False
         connection = transport.get_extra_info("socket")

@@ -11,6 +11,7 @@ from papi_backup.model.errors import InvalidParameterError, NoSuchEntityError
 from papi_backup.model.secret import Secret
 from papi_backup.state.caller_names import check_new, is_name, refuse_taken
 from papi_backup.state.database import Database, Value
+from papi_backup.state.login_addresses import forget_addresses_of
 from papi_backup.state.passwords import PasswordHash, ScryptCost, hash_password, matches, unmatchable
 from papi_backup.state.sessions import end_sessions_of
 
@@ -44,14 +45,18 @@ class Accounts:
         return Account(name, role, hashed.salt)
 
     def remove(self, name: str) -> None:
-        """Remove an account and end its sessions; raises :class:`NoSuchEntityError`."""
+        """Remove an account, end its sessions and forget where it logged in from.
+
+        Raises :class:`NoSuchEntityError`.
+        """
         with self._database.transaction():
             if not self._database.execute("DELETE FROM accounts WHERE name = ?", (name,)):
                 raise _no_account(name)
             end_sessions_of(self._database, name)
+            forget_addresses_of(self._database, name)
 
     def set_password(self, name: str, password: Secret) -> None:
-        """Replace a password and end the account's sessions.
+        """Replace a password, end the account's sessions and forget where it logged in from.
 
         Raises :class:`NoSuchEntityError`, :class:`InvalidParameterError`.
         """
@@ -60,6 +65,7 @@ class Accounts:
             if not self._store(name, hashed):
                 raise _no_account(name)
             end_sessions_of(self._database, name)
+            forget_addresses_of(self._database, name)
 
     def verify(self, name: str, password: Secret) -> Account | None:
         """Return the account if the password is right.

@@ -132,11 +132,22 @@ _API_TOKENS: Migration = (
     )""",
 )
 
+_LOGIN_ADDRESSES: Migration = (
+    """CREATE TABLE login_addresses (
+        name TEXT NOT NULL,
+        address TEXT NOT NULL,
+        last_login TEXT NOT NULL,
+        PRIMARY KEY (name, address)
+    )""",
+    "CREATE INDEX login_addresses_by_address ON login_addresses (address, last_login)",
+)
+
 MIGRATIONS: tuple[Migration, ...] = (
     _CONFIGURATION_AND_JOBS,
     _ACCOUNTS_AND_CHAINS,
     _ENTRIES_CHANGED,
     _API_TOKENS,
+    _LOGIN_ADDRESSES,
 )
 """``MIGRATIONS[n]`` takes version n to version n + 1."""
 

@@ -21,6 +21,7 @@ from papi_backup.state.high_water import HighWater
 from papi_backup.state.instance import instance_id
 from papi_backup.state.instants import utcnow
 from papi_backup.state.jobs import Jobs
+from papi_backup.state.login_addresses import LoginAddresses
 from papi_backup.state.passwords import DEFAULT_COST, ScryptCost
 from papi_backup.state.schedule_state import ScheduleState
 from papi_backup.state.schema import MIGRATIONS, Migration, migrate, refuse_newer, version_of
@@ -59,6 +60,7 @@ class Store:
         self.jobs = Jobs(database, sealer, clock)
         self.accounts = Accounts(database, password_cost)
         self.tokens = ApiTokens(database, clock)
+        self.login_addresses = LoginAddresses(database, clock)
         self.sessions = Sessions(database, clock, session_idle)
         self.chain_keys = ChainKeys(database, sealer)
         self.high_water = HighWater(database, sealer)
