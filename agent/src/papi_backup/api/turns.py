@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import math
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -109,17 +109,16 @@ class Turns:
             raise self._come_again(newcomer.address)
         if len(self._waiting) < self._bounds.in_all:
             return
-        leaving = max([newcomer, *reversed(self._waiting)], key=self._crowding)
+        alike = Counter(word for one in self._waiting for word in (one.network, f"name {one.name}"))
+
+        def crowding(waiting: _Waiting) -> tuple[bool, int]:
+            return not waiting.was_sent_away, alike[waiting.network] + alike[f"name {waiting.name}"]
+
+        leaving = max([newcomer, *reversed(self._waiting)], key=crowding)
         if leaving is newcomer:
             raise self._come_again(newcomer.address)
         self._waiting.remove(leaving)
         leaving.turn.set_exception(self._come_again(leaving.address))
-
-    def _crowding(self, waiting: _Waiting) -> tuple[bool, int]:
-        alike = sum(
-            (other.network == waiting.network) + (other.name == waiting.name) for other in self._waiting
-        )
-        return not waiting.was_sent_away, alike
 
     def _come_again(self, address: str) -> TooManyRequestsError:
         _note(self._sent_away, address, asyncio.get_running_loop().time())
