@@ -4,7 +4,7 @@
 # Each target needs nothing done before it: scripts/setup, which each begins with, provides the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean test matrix quick lint docs bench bench-api bench-latency bench-scale build wheelhouse molecule eda fresh setup clean
+.PHONY: help demo demo-clean test matrix quick lint docs bench bench-api bench-latency bench-scale torture-floods build wheelhouse molecule eda fresh setup clean
 
 help: ## tell what there is (this list)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ bench-latency: ## a backup and a restore over a long line that stalls and is cut
 
 build: ## the collection's tarball and the agent's wheel, into build/
 	@scripts/build
+
+torture-floods: ## 30 minutes of strangers' floods while root, a token, a session and a password go on calling
+	@scripts/torture-floods $(ARGS)
 
 PYTHON ?= 3.11,3.13
 wheelhouse: ## all wheels that hosts without an index need, into build/wheelhouse (PYTHON=3.11,3.13)

@@ -20,6 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from papi_backup.api.cookies import GoodCookies
 from papi_backup.api.dispatch import Dispatcher, Reply, Target, error_reply
 from papi_backup.api.gate import Entry, Gate, PasswordClaim
 from papi_backup.api.lanes import THREADS, Lane, lane_by_content, lane_of, lane_of_stranger
@@ -48,6 +49,7 @@ class BackupApplication:
         self._bodies = BodyReader(limits)
         self._lanes = {lane: anyio.CapacityLimiter(threads) for lane, threads in THREADS.items()}
         self._passwords = PasswordChecks(gate, self._lanes["password"])
+        self._cookies = GoodCookies()
         self._bulky = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,13 +74,17 @@ class BackupApplication:
 
     async def _is_known(self, head: Head) -> bool:
         """Whether the caller is known before the body is, and need not be bounded as a stranger is."""
-        if self._gate.trusts(head.source):
+        if self._is_trusted(head):
             return True
         return bool(head.token) and await self._in_thread("stranger", self._gate.has_session, head.token)
 
+    def _is_trusted(self, head: Head) -> bool:
+        """Whether threads of known callers may find out who calls: a peer, or a cookie that just was good."""
+        return self._gate.trusts(head.source) or head.token in self._cookies
+
     async def _answer(self, target: Target, request: Request) -> Reply:
         try:
-            if self._gate.trusts(request.head.source):
+            if self._is_trusted(request.head):
                 return await self._answer_known(target, request, None)
             met = await self._meet(target, request)
             if isinstance(met, PasswordClaim):
@@ -87,6 +93,8 @@ class BackupApplication:
             met = Entry(refusal=refusal)
         if isinstance(met, Reply):
             return met
+        if met.identity is None and met.refusal is None:
+            self._cookies.note(request.head.token)
         if met.refusal is not None:
             return await self._in_thread("stranger", self._dispatcher.refuse, target, request, met.refusal)
         return await self._answer_known(target, request, met)
