@@ -39,6 +39,7 @@ class _CountedTransport:
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self.written = 0
+        self._closing = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -47,6 +48,12 @@ class _CountedTransport:
         """Write."""
         self.written += len(data)
         self._transport.write(data)
+
+    def close(self) -> None:
+        """Close; once, because asyncio's TLS forgets a connection that is closed twice and is not gone yet."""
+        if not self._closing:
+            self._closing = True
+            self._transport.close()
 
 
 class WatchedConnection(H11Protocol, Guest):

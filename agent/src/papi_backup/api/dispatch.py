@@ -126,7 +126,7 @@ class Dispatcher:
                 if isinstance(found, PasswordClaim) or (is_stranger and self._is_somebody(found, request)):
                     return found
                 entry = found
-            reply = _reply(target, 200, self._handle(request, entry, raw, course), course.headers)
+            reply = _reply(target, 200, self._handle(target, request, entry, raw, course), course.headers)
             course.outcome = "success"
         except PapiError as error:
             course.outcome = f"{error.code} {error.name}"
@@ -141,9 +141,9 @@ class Dispatcher:
         return entry.identity is not None or self._gate.has_session(request.head.token)
 
     def _handle(
-        self, request: Request, entry: Entry, raw: RawParameters, course: _Course
-    ) -> Mapping[str, object]:
-        """Return the envelope of what the method answers."""
+        self, target: Target, request: Request, entry: Entry, raw: RawParameters, course: _Course
+    ) -> bytes:
+        """Return the body of what the method answers."""
         head, endpoint = request.head, course.endpoint
         admission = self._gate.admit(entry, head.token, head.source, head.page)
         if admission.session is not None:
@@ -162,8 +162,7 @@ class Dispatcher:
         answer = endpoint.handler(call)
         if answer.ends_session:
             course.set_cookie("", head)
-        bare = answer.data if endpoint.bare and isinstance(answer.data, dict) else None
-        return bare or success(answer.data, answer.beside)
+        return answer.document or encode(success(answer.data, answer.beside), target.answer_format)
 
 
 @dataclass(slots=True)
@@ -199,11 +198,10 @@ def error_reply(
     target: Target, error: PapiError, status: int, headers: Mapping[str, str] | None = None
 ) -> Reply:
     """Return the reply that tells ``error``."""
-    return _reply(target, status, failure(error), headers or {})
+    return _reply(target, status, encode(failure(error), target.answer_format), headers or {})
 
 
-def _reply(target: Target, status: int, envelope: Mapping[str, object], headers: Mapping[str, str]) -> Reply:
-    body = encode(envelope, target.answer_format)
+def _reply(target: Target, status: int, body: bytes, headers: Mapping[str, str]) -> Reply:
     return Reply(status, FORMATS[target.answer_format], body, headers)
 
 
