@@ -132,7 +132,7 @@ def test_strangers_have_300_checks_a_minute_in_all_whatever_their_names() -> Non
 def test_an_address_has_a_few_waiting_and_the_others_are_sent_away() -> None:
     async def scene() -> None:
         turns = Turns(OF_STRANGERS, freely)
-        found = await asyncio.gather(*(attempt(turns, "a", "10.0.0.1") for _unused in range(20)))
+        found = await asyncio.gather(*(attempt(turns, "a", "10.0.0.1") for _unused in range(30)))
         assert sum(one is not None for one in found) == OF_STRANGERS.of_address + 1
 
     run(scene)

@@ -50,7 +50,7 @@ class _CountedTransport:
         self._transport.write(data)
 
     def close(self) -> None:
-        """Close; once, because asyncio's TLS forgets a connection that is closed twice and is not gone yet."""
+        """Close; once, because asyncio's TLS forgets a connection that is closed twice."""
         if not self._closing:
             self._closing = True
             self._transport.close()

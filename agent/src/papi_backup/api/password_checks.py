@@ -13,7 +13,7 @@ from papi_backup.api.gate import Entry, Gate, PasswordClaim
 from papi_backup.api.turns import Pace, TurnBounds, Turns
 from papi_backup.model.errors import TooManyRequestsError
 
-OF_STRANGERS = TurnBounds(at_once=1, spacing=0.2, of_address=4, in_all=32, patience=8.0)
+OF_STRANGERS = TurnBounds(at_once=1, spacing=0.2, of_address=16, in_all=32, patience=8.0)
 """From addresses that nobody has logged in from: 300 a minute in all."""
 
 OF_KNOWN_ADDRESSES = TurnBounds(at_once=2, spacing=0.0, of_address=32, in_all=128, patience=20.0)
