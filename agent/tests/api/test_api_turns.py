@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from papi_backup.api.password_checks import OF_STRANGERS, SLOW_SECONDS
+from papi_backup.api.request import ClientGoneError
 from papi_backup.api.turns import Pace, TurnBounds, Turns
 from papi_backup.model.errors import TooManyRequestsError
 
@@ -57,10 +58,17 @@ def freely(name: str, address: str) -> None:
     del name, address
 
 
-async def attempt(turns: Turns, name: str, address: str) -> float | None:
+async def stays() -> None:
+    """Be a client that does not hang up."""
+    await asyncio.Event().wait()
+
+
+async def attempt(
+    turns: Turns, name: str, address: str, leaves: Callable[[], Awaitable[None]] = stays
+) -> float | None:
     """Return when a check began; None: sent away."""
     try:
-        async with turns.turn(name, address):
+        async with turns.turn(name, address, leaves):
             began = asyncio.get_running_loop().time()
             await asyncio.sleep(CHECK_SECONDS)
             return began
@@ -159,5 +167,23 @@ def test_a_request_that_is_cancelled_while_it_waits_gives_its_turn_back() -> Non
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             assert await attempt(turns, "a", "10.0.0.1") is not None
+
+    run(scene)
+
+
+def test_who_hangs_up_takes_no_turn() -> None:
+    async def leaves() -> None:
+        await asyncio.sleep(0.1)
+
+    async def scene() -> None:
+        turns = Turns(TurnBounds(at_once=1, spacing=0, of_address=99, in_all=99, patience=50), freely)
+        first = asyncio.create_task(attempt(turns, "a", "10.0.0.1"))
+        await asyncio.sleep(0)
+        ghosts = [asyncio.create_task(attempt(turns, "a", "10.0.0.2", leaves)) for _unused in range(50)]
+        last = asyncio.create_task(attempt(turns, "a", "10.0.0.2"))
+        assert await last == CHECK_SECONDS
+        gone = await asyncio.gather(*ghosts, return_exceptions=True)
+        assert [type(one) for one in gone] == [ClientGoneError] * 50
+        await first
 
     run(scene)

@@ -9,7 +9,7 @@ than strangers, whose requests are looked at only as far as finding out who call
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from typing import TypeVar
 
@@ -29,6 +29,7 @@ from papi_backup.api.request import BadBodyError, BodyReader, ClientGoneError, H
 from papi_backup.model.errors import InternalError, InvalidParameterError, TooManyRequestsError
 
 T = TypeVar("T")
+Leaves = Callable[[], Awaitable[None]]
 BULKY_WAITING = 16
 """How many bulky requests of strangers wait for their thread; others are told to come again."""
 
@@ -60,7 +61,7 @@ class BackupApplication:
             head = head_of(scope)
             body = await self._bodies.read(receive, lambda: self._is_known(head))
             received = True
-            reply = await self._answer(target, Request(head, body))
+            reply = await self._answer(target, Request(head, body), lambda: _hung_up(receive))
             last = False
         except ClientGoneError:
             return
@@ -82,13 +83,13 @@ class BackupApplication:
         """Whether threads of known callers may find out who calls: a peer, or a cookie that just was good."""
         return self._gate.trusts(head.source) or head.token in self._cookies
 
-    async def _answer(self, target: Target, request: Request) -> Reply:
+    async def _answer(self, target: Target, request: Request, leaves: Leaves) -> Reply:
         try:
             if self._is_trusted(request.head):
-                return await self._answer_known(target, request, None)
+                return await self._answer_known(target, request, None, leaves)
             met = await self._meet(target, request)
             if isinstance(met, PasswordClaim):
-                met = await self._passwords.check(met)
+                met = await self._passwords.check(met, leaves)
         except TooManyRequestsError as refusal:
             met = Entry(refusal=refusal)
         if isinstance(met, Reply):
@@ -97,7 +98,7 @@ class BackupApplication:
             self._cookies.note(request.head.token)
         if met.refusal is not None:
             return await self._in_thread("stranger", self._dispatcher.refuse, target, request, met.refusal)
-        return await self._answer_known(target, request, met)
+        return await self._answer_known(target, request, met, leaves)
 
     async def _meet(self, target: Target, request: Request) -> Reply | Entry | PasswordClaim:
         """Find out who calls; raises :class:`TooManyRequestsError` where bulky requests crowd."""
@@ -112,7 +113,9 @@ class BackupApplication:
         finally:
             self._bulky -= 1
 
-    async def _answer_known(self, target: Target, request: Request, entry: Entry | None) -> Reply:
+    async def _answer_known(
+        self, target: Target, request: Request, entry: Entry | None, leaves: Leaves
+    ) -> Reply:
         # Where only what the call says tells, a thread reads it, as it does whatever clients send.
         named = lane_of(target)
         lane = await self._in_thread("quick", lane_by_content, request) if named is None else named
@@ -120,7 +123,7 @@ class BackupApplication:
             answered = await self._in_thread(lane, self._dispatcher.answer, target, request, entry)
             if isinstance(answered, Reply):
                 return answered
-            entry = await self._passwords.check(answered)
+            entry = await self._passwords.check(answered, leaves)
 
     async def _in_thread(self, lane: Lane, function: Callable[..., T], *arguments: object) -> T:
         return await anyio.to_thread.run_sync(
@@ -130,6 +133,12 @@ class BackupApplication:
             abandon_on_cancel=True,
             limiter=self._lanes[lane],
         )
+
+
+async def _hung_up(receive: Receive) -> None:
+    """Return when the client of a whole request is gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _send(reply: Reply, scope: Scope, receive: Receive, send: Send, *, last: bool) -> None:

@@ -119,6 +119,9 @@ class Dispatcher:
             return error_reply(target, refused, 405, {"Allow": allowed})
         course = _Course(endpoint, request.head.source.address)
         try:
+            if entry is not None and entry.refusal is not None:
+                # Nothing of the request matters any more, and to look at it may take long.
+                raise entry.refusal
             wanted = CREDENTIAL_NAMES if is_stranger else None
             raw = raw_parameters(request.head.query, request.head.content_type, request.body, wanted)
             if entry is None:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import anyio
 import anyio.to_thread
@@ -31,12 +31,15 @@ class PasswordChecks:
         self._strangers = Turns(OF_STRANGERS, _when(gate.is_guessed_at, by_address=False))
         self._known = Turns(OF_KNOWN_ADDRESSES, _when(gate.has_failed_often, by_address=True))
 
-    async def check(self, claim: PasswordClaim) -> Entry:
-        """Return what the claim comes to; a refusal is an :class:`Entry` too."""
+    async def check(self, claim: PasswordClaim, leaves: Callable[[], Awaitable[None]]) -> Entry:
+        """Return what the claim comes to; a refusal is an :class:`Entry` too.
+
+        ``leaves`` returns when the client has hung up: :class:`ClientGoneError` is raised where it waits.
+        """
         turns = self._known if claim.known_address else self._strangers
         try:
             self._gate.refuse_early(claim)
-            async with turns.turn(claim.name, claim.address):
+            async with turns.turn(claim.name, claim.address, leaves):
                 return await anyio.to_thread.run_sync(
                     self._gate.verify, claim, abandon_on_cancel=True, limiter=self._limiter
                 )

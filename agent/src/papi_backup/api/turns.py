@@ -13,11 +13,12 @@ import asyncio
 import ipaddress
 import math
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Callable, Hashable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
+from papi_backup.api.request import ClientGoneError
 from papi_backup.model.errors import TooManyRequestsError
 
 _REMEMBERED = 4096
@@ -69,37 +70,50 @@ class Turns:
         self._alarm: asyncio.TimerHandle | None = None
 
     @asynccontextmanager
-    async def turn(self, name: str, address: str) -> AsyncIterator[None]:
-        """Wait for a turn and hold it; raises :class:`TooManyRequestsError` for who has to come again."""
-        await self._wait(name, address)
-        try:
-            yield
-        finally:
-            self._under_way -= 1
-            self._advance()
+    async def turn(
+        self, name: str, address: str, leaves: Callable[[], Awaitable[None]]
+    ) -> AsyncIterator[None]:
+        """Wait for a turn and hold it.
 
-    async def _wait(self, name: str, address: str) -> None:
+        ``leaves`` returns when whoever waits has hung up: the turn is then others', and
+        :class:`ClientGoneError` is raised.  Who has to come again is told so by
+        :class:`TooManyRequestsError`.
+        """
         loop = asyncio.get_running_loop()
         sent_away = self._sent_away.get(address, -math.inf) > loop.time() - _SENT_AWAY_SECONDS
         waiting = _Waiting(name, address, network_of(address), sent_away, loop.time(), loop.create_future())
         self._make_room(waiting)
         self._waiting.append(waiting)
         self._advance()
+        if not waiting.turn.done():
+            await self._wait(waiting, leaves)
+        waiting.turn.result()
         try:
-            async with asyncio.timeout(self._bounds.patience):
-                await waiting.turn
-        except TimeoutError:
-            self._leave(waiting)
-            raise self._come_again(address) from None
+            yield
+        finally:
+            self._under_way -= 1
+            self._advance()
+
+    async def _wait(self, waiting: _Waiting, leaves: Callable[[], Awaitable[None]]) -> None:
+        gone = asyncio.ensure_future(leaves())
+        try:
+            await asyncio.wait(
+                (waiting.turn, gone), timeout=self._bounds.patience, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not waiting.turn.done():
+                self._waiting.remove(waiting)
+                raise ClientGoneError if gone.done() else self._come_again(waiting.address)
         except asyncio.CancelledError:
             self._leave(waiting)
             raise
+        finally:
+            gone.cancel()
 
     def _leave(self, waiting: _Waiting) -> None:
         """Forget who waits no more; a turn that came at the same moment is given back."""
         if waiting in self._waiting:
             self._waiting.remove(waiting)
-        elif waiting.turn.done() and not waiting.turn.cancelled() and waiting.turn.exception() is None:
+        elif waiting.turn.exception() is None:
             self._under_way -= 1
             self._advance()
 
@@ -126,15 +140,11 @@ class Turns:
 
     def _advance(self) -> None:
         """Give turns to whoever may have one now; an alarm rings when the next one may."""
-        while self._under_way < self._bounds.at_once:
-            # Who has just been cancelled is still among them, and shall not take a turn away with him.
-            present = [one for one in self._waiting if not one.turn.done()]
-            if not present:
-                return
+        while self._waiting and self._under_way < self._bounds.at_once:
             now = asyncio.get_running_loop().time()
-            ready = [one for one in present if self._may_start(one) <= now]
+            ready = [one for one in self._waiting if self._may_start(one) <= now]
             if not ready:
-                self._set_alarm(min(map(self._may_start, present)))
+                self._set_alarm(min(map(self._may_start, self._waiting)))
                 return
             self._give(min(ready, key=self._rank), now)
 
