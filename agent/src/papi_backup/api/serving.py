@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 STUCK_SECONDS = 30.0
 BEAT_SECONDS = 5.0
 KEEP_ALIVE_SECONDS = 15
-SWITCH_SECONDS = 0.0005
+SWITCH_SECONDS = 0.00005
 """After how long a thread that only computes lets another go on.  An event loop asks for the interpreter
 after each call of the kernel, so with Python's 5 ms one thread that parses what strangers send would delay
 each of a hundred connections by as much."""
