@@ -9,6 +9,7 @@ import fcntl
 import socket
 import sys
 import termios
+from asyncio.sslproto import SSLProtocol
 from collections import OrderedDict
 from typing import Any, ClassVar, cast
 
@@ -21,6 +22,12 @@ from papi_backup.api.door import Door, Guest, hang_up
 from papi_backup.api.framing import StrictConnection
 from papi_backup.api.peers import peer_of
 from papi_backup.api.request import PEER_KEY, Limits
+
+READ_BYTES = 16 << 10
+"""How much of a connection is read before others have their turn.  asyncio's 256 KiB, times as many strangers
+who send large bodies, would make everybody wait at each of the dozen turns that a call takes."""
+
+SSLProtocol.max_size = READ_BYTES
 
 
 def protocol_class(limits: Limits) -> type[WatchedConnection]:
@@ -98,6 +105,7 @@ class WatchedConnection(H11Protocol, Guest):
         self.conn = StrictConnection()
         # uvicorn's access log has whole query strings, passwords and all; ours has none.
         self.access_log = False
+        cast("Any", transport).max_size = READ_BYTES
         connection = transport.get_extra_info("socket")
         # The application of this connection alone: every request of it carries the same peer.
         self.app = _with_peer(self.app, connection)
