@@ -229,3 +229,18 @@ def test_old_failures_are_forgotten_and_memory_is_bounded(monotonic: Monotonic) 
     for number in range(MAXIMUM_KEYS):
         brake.failed([BrakeKey(str(number), limit)])
     brake.check([key])
+
+
+def test_a_session_waits_for_no_disk_and_what_is_written_otherwise_does(
+    access: AccessService, world: World
+) -> None:
+    identity = access.verify("admin", RIGHT, "a")
+    statements: list[str] = []
+    database = world.store._database
+    database._connection.set_trace_callback(statements.append)
+    access.open_session(identity)
+    first, last = statements[0], statements[-1]
+    assert (first, last) == ("PRAGMA synchronous=NORMAL", "PRAGMA synchronous=FULL")
+    assert statements[1] == "BEGIN IMMEDIATE" and statements[-2] == "COMMIT"
+    level = database.row("PRAGMA synchronous")
+    assert level is not None and level[0] == 2

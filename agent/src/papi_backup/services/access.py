@@ -95,7 +95,8 @@ class AccessService:
         then have missed this one.
         """
         store = self._store
-        with store.transaction():
+        # A session that a loss of power ends is opened again; each call with credentials opens one.
+        with store.transaction(durable=False):
             current = (store.accounts.is_current, store.tokens.is_current)
             if not any(is_current(identity.name, identity.stamp) for is_current in current):
                 raise AuthenticationError("Authentication Error")

@@ -16,6 +16,7 @@ from papi_backup.model.errors import InternalError, InvalidParameterError
 Value = str | int | bytes | None
 Values = Sequence[Value] | Mapping[str, Value]
 BUSY_SECONDS = 15.0
+_DURABLE = "FULL"
 
 # What SQLite raises beside them is about the file: unreadable, locked, full, no database at all.
 _OUR_MISTAKES = (
@@ -69,7 +70,7 @@ class Database:
         """Set what must hold on every connection: durable commits, checked references, erased deletions."""
         for pragma in (
             "journal_mode=WAL",
-            "synchronous=FULL",
+            f"synchronous={_DURABLE}",
             "foreign_keys=ON",
             "secure_delete=ON",
             "trusted_schema=OFF",
@@ -82,11 +83,19 @@ class Database:
             self._connection.close()
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All or nothing, and nobody else between: BEGIN IMMEDIATE … COMMIT, or ROLLBACK on any exception."""
+    def transaction(self, *, durable: bool = True) -> Iterator[None]:
+        """All or nothing, and nobody else between: BEGIN IMMEDIATE … COMMIT, or ROLLBACK on any exception.
+
+        Without ``durable`` a loss of power may take the outermost transaction back, and nobody waits for the
+        disk: neither the caller nor, behind the lock, everybody else.
+        """
         with self._lock:
             if self._depth:
                 yield
+                return
+            if not durable:
+                with self._synchronous("NORMAL"), self.transaction():
+                    yield
                 return
             with self._errors():
                 self._connection.execute("BEGIN IMMEDIATE")
@@ -99,6 +108,14 @@ class Database:
                 self._depth = 0
                 if self._connection.in_transaction:
                     self._connection.rollback()
+
+    @contextmanager
+    def _synchronous(self, level: str) -> Iterator[None]:
+        self.execute(f"PRAGMA synchronous={level}")
+        try:
+            yield
+        finally:
+            self.execute(f"PRAGMA synchronous={_DURABLE}")
 
     @contextmanager
     def undisturbed(self) -> Iterator[None]:

@@ -107,9 +107,9 @@ class Store:
                 database.close()
                 raise
 
-    def transaction(self) -> AbstractContextManager[None]:
-        """Make several repository calls one atomic, durable step."""
-        return self._database.transaction()
+    def transaction(self, *, durable: bool = True) -> AbstractContextManager[None]:
+        """Make several repository calls one atomic step, which a loss of power leaves if it is durable."""
+        return self._database.transaction(durable=durable)
 
     def undisturbed(self) -> AbstractContextManager[None]:
         """Read several things as they are at one moment.
