@@ -11,8 +11,11 @@ import os
 import random
 import shutil
 import signal
+import socket
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
@@ -21,7 +24,9 @@ from memory_storage import MemoryStorage
 
 from papi_backup.engine.backup import content as content_module
 from papi_backup.engine.backup.chunk_index import ChunkIndex, Place
-from papi_backup.engine.backup.content import ContentReader
+from papi_backup.engine.backup.content import ContentReader, Group
+from papi_backup.engine.backup.directories import Directory
+from papi_backup.engine.backup.leases import Patience
 from papi_backup.engine.backup.readings import HOLE, ReadFile
 from papi_backup.engine.backup.segments import SegmentWriter
 from papi_backup.engine.backup.setup import WriterSetup, chunker_for
@@ -52,7 +57,7 @@ class WatchedIndex(ChunkIndex):
 class Bench:
     """A reader with everything it writes to, and what lies there read back."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: Patience | None = None) -> None:
         self.storage = MemoryStorage()
         self.keys = ChainKeys.derive(bytes(32), "00" * 8, encrypted=True)
         context = SegmentContext("suite", "host", "name", "00" * 8, "11" * 8)
@@ -62,13 +67,19 @@ class Bench:
         volumes = VolumeWriter(self.storage, self.setup, CONTENT, itertools.count().__next__)
         numbers = itertools.count()
         self.segments = SegmentWriter(self.setup, CONTENT, volumes, numbers, self.sealed.__setitem__)
-        self.reader = ContentReader(self.keys, CHUNKER, self.index, self.segments)
+        self.reader = ContentReader(self.keys, CHUNKER, self.index, self.segments, patience=patience)
 
     def read(self, path: Path) -> ReadFile:
         return self.read_all([path])[0]
 
     def read_all(self, paths: Sequence[Path]) -> list[ReadFile]:
-        return self.reader.read_all([os.fsencode(path).lstrip(b"/") for path in paths])
+        """Read files as if the walk had found each in the directory that lies there now."""
+        files: list[ReadFile] = []
+        for place, group in itertools.groupby(paths, lambda path: path.parent):
+            path = os.fsencode(place).lstrip(b"/")
+            directory = Directory.of(path, place.stat()) if place.is_dir() else Directory(path, 0, 0)
+            files += self.reader.read_all([Group(directory, [os.fsencode(path.name) for path in group])])
+        return files
 
     def stored(self, file: ReadFile) -> bytes:
         """Return the content behind a file's pieces, from the storage."""
@@ -219,8 +230,20 @@ def test_what_became_something_else_since_the_scan_neither_blocks_nor_is_followe
 ) -> None:
     become(tmp_path / "file")
     file = bench.read(tmp_path / "file")
-    assert (file.facts, file.pieces, file.vanished) == (None, [], False)
-    assert file.error == "is no longer a regular file"
+    assert (file.facts, list(file.pieces), file.vanished, file.error) == (None, [], False, "")
+    assert file.instead is not None
+    assert file.instead.inode == (tmp_path / "file").lstat().st_ino
+    assert file.instead.link_target == (b"/etc/passwd" if become is _to_link else b"")
+
+
+def test_what_became_a_socket_since_the_scan_is_left_out_as_sockets_are(
+    tmp_path: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # a socket's name is at most 108 bytes
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("file")
+        file = bench.read(tmp_path / "file")
+    assert (file.facts, file.instead, file.vanished) == (None, None, True)
 
 
 @pytest.fixture
@@ -375,27 +398,82 @@ def test_a_file_that_never_stops_growing_is_read_to_an_end(bench: Bench, tmp_pat
     assert file.facts.size < path.stat().st_size
 
 
+@contextmanager
+def leases(paths: Sequence[Path], *, given_back: bool) -> Iterator[None]:
+    """Hold leases in another process, which gives them back when it is asked to, or never."""
+    ready, told = os.pipe()
+    holder = os.fork()
+    if holder == 0:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGIO])
+        for path in paths:
+            descriptor = os.open(path, os.O_RDWR)
+            fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        os.write(told, b"x")
+        if given_back:
+            signal.sigtimedwait([signal.SIGIO], 20)
+        else:
+            signal.pause()
+        os._exit(0)
+    try:
+        os.read(ready, 1)
+        yield
+    finally:
+        if not given_back:
+            os.kill(holder, signal.SIGKILL)
+        os.waitpid(holder, 0)
+        os.close(ready)
+        os.close(told)
+
+
 def test_a_file_under_another_process_lease_is_read_when_the_lease_is_given_back(
     bench: Bench, tmp_path: Path
 ) -> None:
     """As Samba holds them for its clients."""
     path = tmp_path / "document"
     path.write_bytes(b"content")
-    ready, told = os.pipe()
-    holder = os.fork()
-    if holder == 0:
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGIO])
-        descriptor = os.open(path, os.O_RDWR)
-        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
-        os.write(told, b"x")
-        signal.sigtimedwait([signal.SIGIO], 20)
-        os._exit(0)
-    try:
-        os.read(ready, 1)
+    with leases([path], given_back=True):
         file = bench.read(path)
-    finally:
-        os.waitpid(holder, 0)
-        os.close(ready)
-        os.close(told)
     assert file.error == ""
     assert bench.stored(file) == b"content"
+
+
+def test_leases_that_are_never_given_back_cost_one_budget_in_all_and_their_files_are_named(
+    tmp_path: Path,
+) -> None:
+    """The kernel would take each of them after 45 seconds."""
+    bench = Bench(Patience(0.3))
+    paths = [tmp_path / f"{number:04}" for number in range(1000)]
+    for path in paths:
+        path.write_bytes(b"content")
+    with leases(paths[:-1], given_back=False):
+        began = time.monotonic()
+        files = bench.read_all(paths)
+        took = time.monotonic() - began
+    bench.index.close()
+    assert took < 10
+    assert {file.error.partition(" and ")[0] for file in files[:-1]} == {
+        "another process holds a lease on it"
+    }
+    assert bench.stored(files[-1]) == b"content"
+
+
+def test_the_patience_of_a_job_is_shared_by_its_processes_and_spent_once() -> None:
+    moments = itertools.count()  # a second passes between two looks at the clock
+    patience = Patience(20, sleep=lambda _seconds: None, clock=lambda: float(next(moments)))
+    tries = multiprocessing.get_context("fork").Value("i", 0)
+
+    def attempt() -> int:
+        tries.value += 1
+        raise BlockingIOError
+
+    def wait_for_many() -> None:
+        for _file in range(1000):
+            with pytest.raises(BlockingIOError, match="20 seconds"):
+                patience.outlast(attempt)
+
+    process = multiprocessing.get_context("fork").Process(target=wait_for_many)
+    process.start()
+    process.join()
+    assert (process.exitcode, tries.value) == (0, 20)
+    wait_for_many()
+    assert tries.value == 20

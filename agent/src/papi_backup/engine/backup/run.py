@@ -9,7 +9,7 @@ import itertools
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,9 +23,10 @@ from papi_backup.engine.backup.parent import Choice, choose_parent, next_date
 from papi_backup.engine.backup.previous import PreviousList, list_damage
 from papi_backup.engine.backup.select import Selection, skipped_paths
 from papi_backup.engine.backup.setup import WriterSetup, chunker_for
+from papi_backup.engine.backup.sources import normalise_sources
 from papi_backup.engine.backup.tree import IndexWriter
 from papi_backup.engine.backup.volumes import VolumeWriter
-from papi_backup.engine.backup.walk import Batch, Walker, Warn, normalise_sources
+from papi_backup.engine.backup.walk import Walker, Warn
 from papi_backup.engine.backup.walk_ahead import Walk, WalkAhead
 from papi_backup.engine.backup.warnings import Warnings
 from papi_backup.engine.catalog import list_backups
@@ -88,7 +89,7 @@ def run_backup(
     excludes = Excludes(os.fsencode(pattern) for pattern in order.sources.excludes)
     skipped = skipped_paths(order.state_dir, order.cache_dir)
 
-    def walk(warn: Warn) -> Iterable[Batch]:
+    def walk(warn: Warn) -> Walker:
         return Walker(sources, excludes, skipped, warn)
 
     damage = ""
@@ -101,7 +102,9 @@ def run_backup(
             if order.backup_type == "inc" and order.helpers >= _WALKING_AHEAD:
                 ahead = WalkAhead(walk, pool.pipes)
             storage = opener()
-            run = _Run(order, pool, storage, report, now, damage=damage, inline_volumes=inline_volumes)
+            run = _Run(
+                order, pool, storage, report, now, walker=walk, damage=damage, inline_volumes=inline_volumes
+            )
             return run.run(sources, ahead.batches if ahead else walk, started)
         except (CorruptedBackupError, FormatError) as error:
             if damage or order.backup_type == "full":
@@ -127,10 +130,13 @@ class _Run:
         report: Callable[[Progress], None],
         now: Callable[[], datetime],
         *,
+        walker: Callable[[Warn], Walker],
         damage: str,
         inline_volumes: int,
     ) -> None:
+        """``walker`` makes what looks at single names once more."""
         self._order = order
+        self._walker = walker
         self._damage = damage
         self._inline_volumes = inline_volumes
         self._pool = pool
@@ -190,7 +196,8 @@ class _Run:
         looked = plan.previous.find_sparse_segments() if plan.previous else False
         self._pool.start(plan.setup)
         files = FileListWriter(index, plan.previous, self._warnings.of_path)
-        selection = Selection(self._pool, files, plan.previous, self._warnings, self._report)
+        again = self._walker(self._warnings.of_path).again
+        selection = Selection(self._pool, files, plan.previous, self._warnings, self._report, again=again)
         selection.run(walk(self._warnings.of_path))
         data = self._pool.finish(selection.receive)
         root = files.finish()
