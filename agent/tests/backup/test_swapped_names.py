@@ -191,7 +191,7 @@ class Swapping(Excludes):
     """Calls back while a path is matched: between the walk's look at a directory and its opening."""
 
     def __init__(self, path: bytes, act: Callable[[], object]) -> None:
-        super().__init__([])
+        super().__init__([b"no such name"])
         self._path = path
         self._acts: Iterator[Callable[[], object]] = iter([act])
 

@@ -31,6 +31,8 @@ _VANISHED = frozenset((errno.ENOENT, errno.ENOTDIR))
 LONGEST_KEPT_PATH = 32 * 1024
 """Longer paths are left out and named: their pages would not fit a segment of the smallest volumes."""
 _LONGEST_BATCH = 1024
+_FORMAT = 0o170000
+"""The bits of a mode that tell what kind of file it is."""
 _REPLACED_WAY_TEXT = "a directory above it was replaced since the backup began; it is left out"
 _PASSED = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -220,35 +222,38 @@ class Walker:
         self, directory: int, level: _Level, above: Container[Identity]
     ) -> tuple[list[Found], Attributes, _Entered | None]:
         """Take names; return what a directory has under them, up to the first directory that is entered."""
-        names, prefix, is_source = level.names, level.place.prefix, level.is_source
-        skipped, excluded = self._skipped, self._excludes.match
+        names, prefix, skipped = level.names, level.place.prefix, self._skipped
+        excluded = None if level.is_source or self._excludes.is_empty else self._excludes.match
+        look, longest = os.stat, LONGEST_KEPT_PATH
         found: list[Found] = []
         attributes: Attributes = {}
+        entered = None
         while names:
             name = names.popleft()
             path = prefix + name
             if path in skipped:
                 continue
-            if len(path) > LONGEST_KEPT_PATH:
-                self._warn(path[:200] + b"...", f"its path is longer than {LONGEST_KEPT_PATH} bytes")
+            if len(path) > longest:
+                self._warn(path[:200] + b"...", f"its path is longer than {longest} bytes")
                 continue
-            entered = None
             try:
-                status: FileStatus = os.stat(name, dir_fd=directory, follow_symlinks=False)
-                is_directory = stat.S_ISDIR(status.st_mode)
-                if not is_source and excluded(path, directory=is_directory):
+                status: FileStatus = look(name, dir_fd=directory, follow_symlinks=False)
+                is_directory = status.st_mode & _FORMAT == stat.S_IFDIR
+                if excluded is not None and excluded(path, directory=is_directory):
                     continue
                 if is_directory:
                     status, entered = self._enter(directory, name, path, attributes, above)
             except OSError as error:  # another user's mount, say: that is no reason to lose the rest
                 self._tell(path, error)
                 continue
-            if is_source and stat.S_ISLNK(status.st_mode):
-                self._warn(path, "is a symbolic link: it is saved as such; name its target to save that")
             found.append((path, status))
             if entered is not None or len(found) >= _LONGEST_BATCH:
-                return found, attributes, entered
-        return found, attributes, None
+                break
+        if level.is_source:
+            for path, status in found:
+                if stat.S_ISLNK(status.st_mode):
+                    self._warn(path, "is a symbolic link: it is saved as such; name its target to save that")
+        return found, attributes, entered
 
     def _enter(
         self, directory: int, name: bytes, path: bytes, attributes: Attributes, above: Container[Identity]
