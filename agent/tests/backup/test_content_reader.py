@@ -4,102 +4,21 @@
 
 from __future__ import annotations
 
-import fcntl
 import itertools
-import multiprocessing
 import os
 import random
 import shutil
-import signal
 import socket
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest import mock
 
 import pytest
-from memory_storage import MemoryStorage
+from reader_bench import CAP, CHUNKER, FILE_SIZE, Bench
 
 from papi_backup.engine.backup import content as content_module
-from papi_backup.engine.backup.chunk_index import ChunkIndex, Place
-from papi_backup.engine.backup.content import ContentReader, Group
-from papi_backup.engine.backup.directories import Directory
-from papi_backup.engine.backup.leases import Patience
-from papi_backup.engine.backup.readings import HOLE, ReadFile
-from papi_backup.engine.backup.segments import SegmentWriter
-from papi_backup.engine.backup.setup import WriterSetup, chunker_for
-from papi_backup.engine.backup.volumes import VolumeWriter
-from papi_backup.engine.compression import SegmentDecompressor
-from papi_backup.engine.crypto import ChainKeys, open_sealed
-from papi_backup.engine.format.names import CONTENT, volume_name
-from papi_backup.engine.format.references import SegmentRef
-from papi_backup.engine.format.segment import MEBIBYTE, SegmentContext, parse_frame, segment_cap
-
-FILE_SIZE = MEBIBYTE
-CHUNKER = chunker_for(FILE_SIZE)
-CAP = segment_cap(FILE_SIZE)
-
-
-class WatchedIndex(ChunkIndex):
-    """Calls back before a chunk is looked up: the moment between two reads of a file."""
-
-    def __init__(self) -> None:
-        super().__init__(multiprocessing.get_context("fork").Lock())
-        self.before_find: Callable[[], None] = lambda: None
-
-    def find(self, chunk_id: bytes) -> Place | None:
-        self.before_find()
-        return super().find(chunk_id)
-
-
-class Bench:
-    """A reader with everything it writes to, and what lies there read back."""
-
-    def __init__(self, patience: Patience | None = None) -> None:
-        self.storage = MemoryStorage()
-        self.keys = ChainKeys.derive(bytes(32), "00" * 8, encrypted=True)
-        context = SegmentContext("suite", "host", "name", "00" * 8, "11" * 8)
-        self.setup = WriterSetup(self.keys, context, CHUNKER, "host", "name", FILE_SIZE)
-        self.sealed: dict[int, SegmentRef] = {}
-        self.index = WatchedIndex()
-        volumes = VolumeWriter(self.storage, self.setup, CONTENT, itertools.count().__next__)
-        numbers = itertools.count()
-        self.segments = SegmentWriter(self.setup, CONTENT, volumes, numbers, self.sealed.__setitem__)
-        self.reader = ContentReader(self.keys, CHUNKER, self.index, self.segments, patience=patience)
-
-    def read(self, path: Path) -> ReadFile:
-        return self.read_all([path])[0]
-
-    def read_all(self, paths: Sequence[Path]) -> list[ReadFile]:
-        """Read files as if the walk had found each in the directory that lies there now."""
-        files: list[ReadFile] = []
-        for place, group in itertools.groupby(paths, lambda path: path.parent):
-            path = os.fsencode(place).lstrip(b"/")
-            directory = Directory.of(path, place.stat()) if place.is_dir() else Directory(path, 0, 0)
-            files += self.reader.read_all([Group(directory, [os.fsencode(path.name) for path in group])])
-        return files
-
-    def stored(self, file: ReadFile) -> bytes:
-        """Return the content behind a file's pieces, from the storage."""
-        self.segments.finish()
-        content = bytearray()
-        for piece in file.pieces:
-            if piece.segment == HOLE:
-                content += bytes(piece.length)
-            else:
-                raw = self._raw(self.sealed[piece.segment])
-                content += raw[piece.offset : piece.offset + piece.length]
-        return bytes(content)
-
-    def _raw(self, segment: SegmentRef) -> bytes | memoryview:
-        name = volume_name(self.setup.prefix, segment.backup, CONTENT, segment.volume)
-        sealed = self.storage.get(name, segment.offset, segment.length)
-        context = self.setup.context.of(CONTENT, segment.volume, segment.offset)
-        return SegmentDecompressor().decompress(
-            parse_frame(open_sealed(self.keys, context, sealed), segment.raw_size)
-        )
+from papi_backup.engine.format.segment import MEBIBYTE
 
 
 @pytest.fixture
@@ -396,84 +315,3 @@ def test_a_file_that_never_stops_growing_is_read_to_an_end(bench: Bench, tmp_pat
     assert file.facts is not None
     assert file.facts.size == sum(piece.length for piece in file.pieces)
     assert file.facts.size < path.stat().st_size
-
-
-@contextmanager
-def leases(paths: Sequence[Path], *, given_back: bool) -> Iterator[None]:
-    """Hold leases in another process, which gives them back when it is asked to, or never."""
-    ready, told = os.pipe()
-    holder = os.fork()
-    if holder == 0:
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGIO])
-        for path in paths:
-            descriptor = os.open(path, os.O_RDWR)
-            fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
-        os.write(told, b"x")
-        if given_back:
-            signal.sigtimedwait([signal.SIGIO], 20)
-        else:
-            signal.pause()
-        os._exit(0)
-    try:
-        os.read(ready, 1)
-        yield
-    finally:
-        if not given_back:
-            os.kill(holder, signal.SIGKILL)
-        os.waitpid(holder, 0)
-        os.close(ready)
-        os.close(told)
-
-
-def test_a_file_under_another_process_lease_is_read_when_the_lease_is_given_back(
-    bench: Bench, tmp_path: Path
-) -> None:
-    """As Samba holds them for its clients."""
-    path = tmp_path / "document"
-    path.write_bytes(b"content")
-    with leases([path], given_back=True):
-        file = bench.read(path)
-    assert file.error == ""
-    assert bench.stored(file) == b"content"
-
-
-def test_leases_that_are_never_given_back_cost_one_budget_in_all_and_their_files_are_named(
-    tmp_path: Path,
-) -> None:
-    """The kernel would take each of them after 45 seconds."""
-    bench = Bench(Patience(0.3))
-    paths = [tmp_path / f"{number:04}" for number in range(1000)]
-    for path in paths:
-        path.write_bytes(b"content")
-    with leases(paths[:-1], given_back=False):
-        began = time.monotonic()
-        files = bench.read_all(paths)
-        took = time.monotonic() - began
-    bench.index.close()
-    assert took < 10
-    assert {file.error.partition(" and ")[0] for file in files[:-1]} == {
-        "another process holds a lease on it"
-    }
-    assert bench.stored(files[-1]) == b"content"
-
-
-def test_the_patience_of_a_job_is_shared_by_its_processes_and_spent_once() -> None:
-    moments = itertools.count()  # a second passes between two looks at the clock
-    patience = Patience(20, sleep=lambda _seconds: None, clock=lambda: float(next(moments)))
-    tries = multiprocessing.get_context("fork").Value("i", 0)
-
-    def attempt() -> int:
-        tries.value += 1
-        raise BlockingIOError
-
-    def wait_for_many() -> None:
-        for _file in range(1000):
-            with pytest.raises(BlockingIOError, match="20 seconds"):
-                patience.outlast(attempt)
-
-    process = multiprocessing.get_context("fork").Process(target=wait_for_many)
-    process.start()
-    process.join()
-    assert (process.exitcode, tries.value) == (0, 20)
-    wait_for_many()
-    assert tries.value == 20
