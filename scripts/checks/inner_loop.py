@@ -83,6 +83,7 @@ LONG_MODULES = frozenset(
         "test_state_durability",
         "test_strangers_whole_way",
         "test_supervisor",
+        "test_swapped_names",
         "test_termination",
         "test_throttled",
         "test_two_at_once",
