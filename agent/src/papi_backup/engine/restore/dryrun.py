@@ -14,22 +14,22 @@ from papi_backup.engine.restore.choose import Chosen, check_volumes, choose
 from papi_backup.engine.restore.existing import Existing
 from papi_backup.engine.restore.fetch import SegmentSource
 from papi_backup.engine.restore.files import require_empty
-from papi_backup.engine.restore.metadata import MetadataWriter, by_descriptor
+from papi_backup.engine.restore.metadata import MetadataWriter
 from papi_backup.engine.restore.outcome import told
 from papi_backup.engine.restore.policy import Judge
 from papi_backup.engine.restore.preflight import check_target
 from papi_backup.engine.restore.scope import Surveyor
 from papi_backup.engine.restore.select import Selector
 from papi_backup.engine.restore.tally import Causes
-from papi_backup.engine.restore.target import resolve_target
+from papi_backup.engine.restore.target import Destination, resolved_target
 from papi_backup.engine.restore.tree import PROTECTED, BlockedError, Found, Target, why_it_stays
 from papi_backup.engine.storage.protocol import Storage, StorageOpener
+from papi_backup.host_paths import by_descriptor
 from papi_backup.model.errors import CorruptedBackupError
 from papi_backup.model.job import RestoreOrder, RestorePlanSummary
 
 MOST_NAMED = 1000
 """Paths named as overwritten; the count tells of all."""
-_OPEN_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def plan_restore(order: RestoreOrder, opener: StorageOpener) -> RestorePlanSummary:
@@ -39,15 +39,17 @@ def plan_restore(order: RestoreOrder, opener: StorageOpener) -> RestorePlanSumma
     list shows is a warning here.  Raises what :func:`run_restore` raises before it writes.
     """
     selector = Selector(order.options.include)
-    target = resolve_target(order)
-    storage = opener()
-    try:
-        return _plan(order, target, selector, storage)
-    finally:
-        storage.close()
+    with resolved_target(order) as destination:
+        storage = opener()
+        try:
+            return _plan(order, destination, selector, storage)
+        finally:
+            storage.close()
 
 
-def _plan(order: RestoreOrder, target: Target, selector: Selector, storage: Storage) -> RestorePlanSummary:
+def _plan(
+    order: RestoreOrder, destination: Destination, selector: Selector, storage: Storage
+) -> RestorePlanSummary:
     chosen = choose(storage, order.options)
     source = SegmentSource(storage, chosen.opened, frozenset())
     lost = Causes()
@@ -55,9 +57,9 @@ def _plan(order: RestoreOrder, target: Target, selector: Selector, storage: Stor
     try:
         check = check_volumes(storage, chosen.opened, surveyor.index)
         scope = surveyor.scope()
-        short = check_target(target, scope, surveyor)
-        counts = _Counts(target, surveyor, chosen)
-        with Existing(target) as existing:
+        short = check_target(destination, scope, surveyor)
+        counts = _Counts(destination.target, surveyor, chosen)
+        with Existing(destination) as existing:
             for entry in surveyor.selected(scope.leaves):
                 counts.add(entry, existing)
     finally:
@@ -128,7 +130,7 @@ class _Counts:
             self._overwrites(entry)
             return
         with contextlib.suppress(OSError):
-            descriptor = os.open(found.name, _OPEN_DIRECTORY, dir_fd=found.place.descriptor)
+            descriptor = self._target.open_directory(found.name, found.place.descriptor)
             try:
                 self.repairs += self._needs_repair(entry, descriptor)
             finally:
