@@ -21,6 +21,7 @@ from pathlib import Path
 from papi_backup import __version__
 from papi_backup.agent import Agent
 from papi_backup.config import DEFAULT_FILE, load_settings
+from papi_backup.confinement import keep_to_itself
 from papi_backup.interpreter import Interpreter
 from papi_backup.model.errors import InvalidParameterError, PapiError
 from papi_backup.stop_signals import StopSignals
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, default=DEFAULT_FILE, help="agent.toml (default: %(default)s)")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     options = parser.parse_args(arguments)
+    keep_to_itself()
     log_to_stderr()
     raise_descriptor_limit()
     try:

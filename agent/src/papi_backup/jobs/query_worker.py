@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from papi_backup.confinement import keep_to_itself
 from papi_backup.jobs.codec import secrets_in
 from papi_backup.jobs.edge import log_to_stderr, outcome_of
 from papi_backup.jobs.questions import (
@@ -149,6 +150,7 @@ def next_line(idle: float, read: Callable[[int, int], bytes] = os.read) -> bytes
 
 def main(arguments: Sequence[str] | None = None, answers: Answers | None = None) -> int:
     """Answer questions until there are no more."""
+    keep_to_itself()
     parser = argparse.ArgumentParser(prog="papi_backup.jobs.query_worker")
     parser.add_argument("--messages", type=int, required=True)
     parser.add_argument("--idle", type=float, default=IDLE_SECONDS)

@@ -12,6 +12,7 @@ from papi_backup.jobs.launching import Worker
 from papi_backup.jobs.orders import Failure, JobOrder
 from papi_backup.jobs.pace import Pace
 from papi_backup.jobs.worker_process import WorkerProtocolError
+from papi_backup.memory_limit import MemoryWatch
 from papi_backup.model.errors import InternalError
 from papi_backup.model.job import Job, JobResult, Progress
 
@@ -50,6 +51,7 @@ class RunningJob:
         self._reason = ""
         self._kill_at = float("inf")
         self._closed = False
+        self._memory = MemoryWatch()
 
     @property
     def progress(self) -> Progress:
@@ -95,9 +97,13 @@ class RunningJob:
     def _close(self, status: int) -> None:
         # A worker that is told to end may stumble over what it gives up: that is not why it failed.
         if self._outcome is None or (self._reason and isinstance(self._outcome, Failure)):
-            self._outcome = Failure(InternalError.code, self._reason or describe_exit(status))
+            self._outcome = Failure(InternalError.code, self._reason or self._told(status))
         self.worker.close()
         self._closed = True
+
+    def _told(self, status: int) -> str:
+        why = self._memory.why(status)
+        return f"the worker process {why}" if why else describe_exit(status)
 
     def _abandon(self) -> None:
         """End the job without its worker, which SIGKILL cannot reach: a file system of this host hangs."""

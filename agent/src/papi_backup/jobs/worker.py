@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
+from papi_backup.confinement import keep_to_itself
 from papi_backup.engine.termination import orderly_termination, refuse_termination
 from papi_backup.jobs.codec import secrets_in
 from papi_backup.jobs.edge import log_to_stderr, outcome_of
@@ -123,6 +124,7 @@ def run(engine: Engine, order: JobOrder, report: Report) -> JobResult:
 
 def main(arguments: Sequence[str] | None = None, engine: Engine | None = None) -> int:
     """Run one job; the exit status is 0 also for a job that failed in an orderly way."""
+    keep_to_itself()
     parser = argparse.ArgumentParser(prog="papi_backup.jobs.worker")
     parser.add_argument("--messages", type=int, required=True)
     parser.add_argument("--parent", type=int, required=True)

@@ -32,12 +32,13 @@ from papi_backup.engine.backup.readings import PackedReadings, ReadFile, pack, u
 from papi_backup.engine.backup.segments import SegmentWriter
 from papi_backup.engine.backup.setup import WriterSetup
 from papi_backup.engine.backup.volumes import VolumeWriter
-from papi_backup.engine.child_process import tell_failure
+from papi_backup.engine.child_process import how_it_ended, tell_failure
 from papi_backup.engine.format.names import CONTENT
 from papi_backup.engine.format.pages import Volume
 from papi_backup.engine.format.references import SegmentRef
 from papi_backup.engine.opened import WHOLE, ListShare
 from papi_backup.engine.storage.protocol import Storage, StorageOpener
+from papi_backup.memory_limit import MemoryWatch
 from papi_backup.model.errors import InternalError, PapiError, from_code
 
 DEPTH = 3
@@ -151,6 +152,7 @@ class HelperPool:
         """Called again and again while the helpers are waited for."""
         self._inline: Pipeline | None = None
         self._inline_storage: Storage | None = None
+        self._memory = MemoryWatch()
         self._helpers: list[_Helper] = []
         self._held: deque[tuple[Any, ...]] = deque()
         """Messages that no helper has got yet, in the order in which they were meant."""
@@ -315,7 +317,7 @@ class HelperPool:
         except (EOFError, ConnectionResetError):
             helper.process.join(10)
             raise InternalError(
-                f"A reading process ended unexpectedly (exit status {helper.process.exitcode}); "
+                f"A reading process {how_it_ended(helper.process, self._memory)}; "
                 "nothing of this backup counts."
             ) from None
         if message[0] == "failed":

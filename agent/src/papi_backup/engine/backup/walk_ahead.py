@@ -21,7 +21,8 @@ from typing import NoReturn
 
 from papi_backup.engine.backup.status import Statuses, pack, unpack
 from papi_backup.engine.backup.walk import Batch, Found, Warn
-from papi_backup.engine.child_process import die_with_parent, tell_failure
+from papi_backup.engine.child_process import die_with_parent, how_it_ended, tell_failure
+from papi_backup.memory_limit import MemoryWatch
 from papi_backup.model.errors import InternalError, PapiError, from_code
 
 _TOGETHER = 256
@@ -46,6 +47,7 @@ class WalkAhead:
         self._pipe, theirs = context.Pipe(duplex=False)
         with contextlib.suppress(OSError):  # a system that allows less
             fcntl.fcntl(theirs.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+        self._memory = MemoryWatch()
         arguments = (os.getpid(), walk, theirs, [self._pipe, *inherited])
         self._process = context.Process(target=_run, args=arguments, daemon=True)
         self._process.start()
@@ -62,7 +64,7 @@ class WalkAhead:
             except (EOFError, OSError):  # the latter in the middle of a message
                 self._process.join(_GRACE_SECONDS)
                 raise InternalError(
-                    f"The walking process ended unexpectedly (exit status {self._process.exitcode}); "
+                    f"The walking process {how_it_ended(self._process, self._memory)}; "
                     "nothing of this backup counts."
                 ) from None
             if kind == "found":

@@ -30,6 +30,7 @@ from papi_backup.engine.restore.share import Share, ShareResult, WorkPlan
 from papi_backup.engine.restore.worker import Told, Worker
 from papi_backup.engine.storage.protocol import StorageOpener
 from papi_backup.engine.termination import unwind
+from papi_backup.memory_limit import MemoryWatch
 from papi_backup.model.errors import InternalError, PapiError, from_code
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class _Helper:
         self.process = process
         self.pipe = pipe
         self.busy = False
+        self._memory = MemoryWatch()
 
     def send(self, *message: Any) -> None:
         """Send a message; raises what :meth:`receive` raises when the helper has ended."""
@@ -82,7 +84,9 @@ class _Helper:
     def _died(self) -> InternalError:
         self.process.join(PATIENCE)
         status = self.process.exitcode or 0
-        how = f"was ended by signal {-status}" if status < 0 else f"ended with exit status {status}"
+        how = self._memory.why(status)
+        if not how:
+            how = f"was ended by signal {-status}" if status < 0 else f"ended with exit status {status}"
         return InternalError(f"A process of the restore {how}; run the restore again.")
 
 
