@@ -409,10 +409,11 @@ def recover(arguments: argparse.Namespace) -> int:
     found = candidates[-1]
     backup = Backup(arguments.objects, found, key)
     os.makedirs(arguments.target, mode=0o700, exist_ok=True)
-    if os.listdir(arguments.target):
+    root = os.open(arguments.target, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    if os.listdir(root):
         raise RefusedError(f"{arguments.target} is not empty")
     print(f"{found.path}\nof {found.date}, instance {found.instance}, number {backup.manifest['sequence']}")
-    target = Target(backup, os.open(arguments.target, os.O_RDONLY | os.O_DIRECTORY))
+    target = Target(backup, root)
     target.restore()
     for line in [f"warning: {text}" for text in target.warnings] + [f"LOST: {text}" for text in target.lost]:
         print(line, file=sys.stderr)

@@ -156,26 +156,31 @@ def open_below(root: int, path: bytes, flags: int) -> int:
         os.close(here)
 
 
-def require_guarded(path: bytes) -> None:
+def require_guarded(path: bytes, *, may_be_open: bool = False) -> None:
     """Refuse a path that somebody but root or the user of this process could lead elsewhere by renaming.
 
-    What is not there yet is left out.  Raises :class:`UnsafePathError` and ``OSError``.
+    What is not there yet is left out.  ``may_be_open``: the caller looks itself who may write in it.
+    Raises :class:`UnsafePathError` and ``OSError``.
     """
+    place = path
     while True:
         try:
-            directory = hold(path)
+            directory = hold(place)
         except NothingThereError:
-            path = os.path.dirname(path)
+            place = os.path.dirname(place)
         else:
             break
-    steps = directory.steps
+    whole = place == path and directory.exists
     directory.close()
-    for step in steps[1:]:
+    last = directory.steps[-1]
+    for step in directory.steps[1:]:
         if not step.own:
             raise UnsafePathError(
                 f"{shown(step.path)} belongs to {whose(step.status.st_uid)}, who could put something else in"
                 f" place of what is in it: use a place whose directories are all root's"
             )
+        if may_be_open and whole and step is last:
+            continue
         if step.is_open_to_all and not step.status.st_mode & stat.S_ISVTX:
             raise UnsafePathError(
                 f"everybody may rename what is in {shown(step.path)}: chmod o-w {shown(step.path)},"
@@ -183,18 +188,18 @@ def require_guarded(path: bytes) -> None:
             )
 
 
-def make_guarded(path: Path, mode: int) -> None:
-    """Make a directory with ``mode``, and those missing above it (0755), whatever the umask.
+def make_guarded(path: Path, mode: int, above: int = _ABOVE_MODE, *, may_be_open: bool = False) -> None:
+    """Make a directory with ``mode``, and those missing above it with ``above``, whatever the umask.
 
     One that is there keeps its mode.  Raises as :func:`require_guarded` does.
     """
-    require_guarded(os.fsencode(path))
+    require_guarded(os.fsencode(path), may_be_open=may_be_open)
     missing = []
     while not os.path.isdir(path):
         missing.append(path)
         path = path.parent
     for directory in reversed(missing):
-        wanted = mode if directory is missing[0] else _ABOVE_MODE
+        wanted = mode if directory is missing[0] else above
         try:
             directory.mkdir(mode=wanted)
         except FileExistsError:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from papi_backup.host_paths import UnsafePathError, make_guarded
 from papi_backup.state.database import StateError
 
 DATABASE = "state.db"
@@ -24,16 +25,18 @@ log = logging.getLogger(__name__)
 
 
 def prepare_directory(directory: Path) -> None:
-    """Make ``directory`` (0700), or check that nobody else may write in it.
+    """Make ``directory`` (0700), or check that nobody else may write in it or exchange it for another.
 
-    Raises :class:`StateError` when it cannot be made or others may write.
+    Raises :class:`StateError` when it cannot be made or others may.
     """
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_guarded(directory, 0o700, may_be_open=True)
         mode = stat.S_IMODE(directory.stat().st_mode)
         if mode & _OTHERS and not any(directory.iterdir()):
             directory.chmod(0o700)
             return
+    except UnsafePathError as error:
+        raise StateError(f"the state directory {directory}: {error}") from error
     except OSError as error:
         raise StateError(f"the state directory {directory}: {error.strerror}") from error
     if mode & (stat.S_IWGRP | stat.S_IWOTH):
@@ -125,7 +128,7 @@ def try_lock(directory: Path, name: str) -> int | None:
 
 def _open_lock(path: Path) -> int:
     try:
-        return os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        return os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StateError(f"{path}: {error.strerror}") from error
 
