@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Callable
@@ -83,6 +84,32 @@ def test_a_lock_is_not_taken_through_a_link(tmp_path: Path) -> None:
     (tmp_path / "some.lock").symlink_to(tmp_path / "other")
     with pytest.raises(StateError, match=r"some\.lock"), locked(tmp_path, "some.lock"):
         pass
+
+
+@pytest.mark.root
+def test_no_file_gets_the_sockets_mode_while_the_directorys_owner_swaps_names(home: Path) -> None:
+    """The bounded race: alice puts a link where the socket was just bound, all the time."""
+    victim, sock, link = home.parent / "victim", home / "agent.sock", home / "link"
+    victim.touch()
+    victim.chmod(0o600)
+    swapper = os.fork()
+    if swapper == 0:
+        while True:
+            with contextlib.suppress(OSError):
+                link.symlink_to(victim)
+            with contextlib.suppress(OSError):
+                if stat.S_ISSOCK(sock.lstat().st_mode):
+                    link.rename(sock)
+                else:
+                    sock.unlink()
+    try:
+        for _round in range(200):
+            with pytest.raises(InternalError):
+                listen_in(home)
+            assert stat.S_IMODE(victim.stat().st_mode) == 0o600
+    finally:
+        os.kill(swapper, 9)
+        os.waitpid(swapper, 0)
 
 
 @pytest.mark.root
