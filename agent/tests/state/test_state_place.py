@@ -8,7 +8,7 @@ import contextlib
 import os
 import stat
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PosixPath
 
 import pytest
 
@@ -84,6 +84,29 @@ def test_a_lock_is_not_taken_through_a_link(tmp_path: Path) -> None:
     (tmp_path / "some.lock").symlink_to(tmp_path / "other")
     with pytest.raises(StateError, match=r"some\.lock"), locked(tmp_path, "some.lock"):
         pass
+
+
+class SwappedPath(PosixPath):
+    """A path whose last name becomes a link to the file ``victim`` right before its mode is set."""
+
+    victim = Path()
+
+    def chmod(self, mode: int, *, follow_symlinks: bool = True) -> None:
+        """Put the link there first."""
+        self.unlink()
+        self.symlink_to(self.victim)
+        super().chmod(mode, follow_symlinks=follow_symlinks)
+
+
+@pytest.mark.root
+def test_a_link_put_where_the_socket_was_bound_changes_no_other_files_mode(home: Path) -> None:
+    victim = home.parent / "victim"
+    victim.touch(mode=0o600)
+    sock = SwappedPath(home / "agent.sock")
+    sock.victim = victim
+    with pytest.raises(InternalError):
+        bind_unix(sock, None)
+    assert stat.S_IMODE(victim.stat().st_mode) == 0o600
 
 
 @pytest.mark.root
