@@ -11,8 +11,9 @@ from pathlib import Path
 
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
-_UNIFIED = "0::/"
 _MIB = 1 << 20
+_NO_LIMIT = 1 << 60
+"""The older hierarchy tells a number near this for no limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +31,30 @@ class MemoryEvents:
 def read_events(groups: Path = CONTROL_GROUPS, membership: Path = MEMBERSHIP) -> MemoryEvents | None:
     """Return the counts of this process's group; None where the host has no such group or does not tell."""
     try:
-        lines = membership.read_text().splitlines()
-        place = next(line.removeprefix(_UNIFIED) for line in lines if line.startswith(_UNIFIED))
-        counts = dict(line.split() for line in (groups / place / "memory.events").read_text().splitlines())
-        limit = (groups / place / "memory.max").read_text().strip()
-        most = 0 if limit == "max" else int(limit)
-        return MemoryEvents(most, int(counts["oom"]), int(counts["oom_kill"]))
-    except (OSError, StopIteration, KeyError, ValueError):
+        rows = [line.split(":", 2) for line in membership.read_text().splitlines()]
+        places = {controllers: place.lstrip("/") for _number, controllers, place in rows}
+        if "memory" in places:
+            return _of_the_older_hierarchy(groups / "memory" / places["memory"])
+        return _of_the_unified_hierarchy(groups / places[""])
+    except (OSError, KeyError, ValueError):
         return None
+
+
+def _of_the_unified_hierarchy(group: Path) -> MemoryEvents:
+    counts = _counts(group / "memory.events")
+    limit = (group / "memory.max").read_text().strip()
+    return MemoryEvents(0 if limit == "max" else int(limit), int(counts["oom"]), int(counts["oom_kill"]))
+
+
+def _of_the_older_hierarchy(group: Path) -> MemoryEvents:
+    limit = int((group / "memory.limit_in_bytes").read_text())
+    met = int((group / "memory.failcnt").read_text())
+    killed = int(_counts(group / "memory.oom_control")["oom_kill"])
+    return MemoryEvents(0 if limit > _NO_LIMIT else limit, met, killed)
+
+
+def _counts(file: Path) -> dict[str, str]:
+    return dict(line.split() for line in file.read_text().splitlines())
 
 
 class MemoryWatch:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from pathlib import Path
 
@@ -51,36 +50,48 @@ def test_memory_is_blamed_for_nothing_else(
     assert why(before, after, status) == ""
 
 
-@pytest.fixture
-def group(tmp_path: Path) -> Path:
-    group = tmp_path / "groups" / "system.slice" / "agent.service"
+FILES = {
+    "unified": {
+        "memory.events": "low 0\nhigh 0\nmax 7\noom 2\noom_kill 1\noom_group_kill 0\n",
+        "memory.max": "671088640\n",
+    },
+    "older": {
+        "memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n",
+        "memory.failcnt": "2\n",
+        "memory.limit_in_bytes": "671088640\n",
+    },
+}
+LIMITS = [
+    ("unified", "memory.max", "671088640", 640 << 20),
+    ("unified", "memory.max", "max", 0),
+    ("older", "memory.limit_in_bytes", "671088640", 640 << 20),
+    ("older", "memory.limit_in_bytes", "9223372036854771712", 0),
+]
+
+
+def make_group(base: Path, hierarchy: str) -> Path:
+    """Make the group of a process below ``base``, and what tells its place."""
+    controllers, top = ("", "") if hierarchy == "unified" else ("memory", "memory")
+    (base / "cgroup").write_text(f"9:pids:/\n0:{controllers}:/system.slice/agent.service\n")
+    group = base / "groups" / top / "system.slice" / "agent.service"
     group.mkdir(parents=True)
-    (tmp_path / "cgroup").write_text("0::/system.slice/agent.service\n")
-    (group / "memory.events").write_text("low 0\nhigh 0\nmax 7\noom 2\noom_kill 1\noom_group_kill 0\n")
-    (group / "memory.max").write_text("671088640\n")
+    for name, text in FILES[hierarchy].items():
+        (group / name).write_text(text)
     return group
 
 
-@pytest.mark.parametrize(("most", "limit"), [("671088640", 640 << 20), ("max", 0)])
+@pytest.mark.parametrize(("hierarchy", "file", "most", "limit"), LIMITS)
 def test_the_counts_are_those_of_the_processs_own_group(
-    group: Path, tmp_path: Path, most: str, limit: int
+    tmp_path: Path, hierarchy: str, file: str, most: str, limit: int
 ) -> None:
-    (group / "memory.max").write_text(f"{most}\n")
+    (make_group(tmp_path, hierarchy) / file).write_text(f"{most}\n")
     assert read_events(tmp_path / "groups", tmp_path / "cgroup") == MemoryEvents(limit, 2, 1)
 
 
-@pytest.mark.parametrize("spoil", ["older hierarchy", "no such file", "other text"])
-def test_a_host_that_does_not_tell_is_not_asked_twice(group: Path, tmp_path: Path, spoil: str) -> None:
-    if spoil == "older hierarchy":
-        (tmp_path / "cgroup").write_text("4:memory:/system.slice/agent.service\n")
-    elif spoil == "no such file":
-        (group / "memory.events").unlink()
-    else:
-        (group / "memory.max").write_text("as it pleases\n")
+@pytest.mark.parametrize("hierarchy", FILES)
+@pytest.mark.parametrize("text", [None, "as it pleases\n", ""])
+def test_a_host_that_does_not_tell_blames_nothing(tmp_path: Path, hierarchy: str, text: str | None) -> None:
+    group = make_group(tmp_path, hierarchy)
+    for name in FILES[hierarchy]:
+        (group / name).unlink() if text is None else (group / name).write_text(text)
     assert read_events(tmp_path / "groups", tmp_path / "cgroup") is None
-
-
-def test_the_real_group_of_this_process_is_read_or_not_there() -> None:
-    found = read_events()
-    unified = Path("/sys/fs/cgroup/cgroup.controllers").exists()
-    assert found is None or (unified and os.path.exists("/proc/self/cgroup"))
