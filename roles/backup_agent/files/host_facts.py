@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The host fact ``ansible_local.papi_backup``: version, whether the agent answers, last success by backup."""
+"""What papi_backup.fact asks the agent's environment for: one line of JSON, of the shape that it knows.
+
+``version``, ``running`` (whether the agent answers), ``last_success`` by backup, ``error`` (empty for none).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ import socket
 from importlib.metadata import version
 
 SOCKET = "/run/papi-backup/agent.sock"
-SECONDS = 5
+SECONDS = 4
+"""For each answer of the socket; less than papi_backup.fact waits in all."""
 
 
 class Connection(http.client.HTTPConnection):
@@ -24,7 +28,7 @@ class Connection(http.client.HTTPConnection):
 
 
 def jobs() -> list[dict[str, object]]:
-    """Return the job history; raises OSError, HTTPException, ValueError or KeyError."""
+    """Return the job history; raises OSError, HTTPException, ValueError, KeyError or TypeError."""
     connection = Connection("localhost")
     try:
         connection.request("GET", "/papi/backup/job/list.json")
@@ -36,18 +40,20 @@ def jobs() -> list[dict[str, object]]:
 
 def facts() -> dict[str, object]:
     """Return the facts, also where the agent does not answer."""
-    found: dict[str, object] = {"version": version("papi-backup-agent"), "running": True, "last_success": {}}
+    last: dict[str, str] = {}
+    error = ""
     try:
-        last = {
-            str(job["backup_name"]): job["end_date"]
-            for job in jobs()
-            if job["job_type"] == "backup" and job["job_status"] == "success"
-        }
-    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
-        found["running"] = False
-    else:
-        found["last_success"] = last
-    return found
+        for job in jobs():
+            if job["job_type"] == "backup" and job["job_status"] == "success":
+                last[str(job["backup_name"])] = str(job["end_date"])
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as problem:
+        last, error = {}, f"the agent does not answer at {SOCKET}: {problem or type(problem).__name__}"
+    return {
+        "version": version("papi-backup-agent"),
+        "running": not error,
+        "last_success": last,
+        "error": error,
+    }
 
 
 if __name__ == "__main__":
