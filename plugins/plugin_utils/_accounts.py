@@ -171,7 +171,7 @@ class Plan:
         owner = self.server.owner(user)
         if owner not in ("", name):
             raise Refusal(
-                'The account %s is %s\'s, and %s would replace its keys and read its backups. Give %s another "user"; or, if %s'
+                'The account %s is %s\'s, and %s would replace its keys and read its backups. Give %s another "user". %s'
                 % (user, owner, name, name, _same_host(name, owner, user))
             )
 
@@ -185,7 +185,7 @@ class Plan:
             return []
         if owner and here:
             raise Refusal(
-                "The account %s was %s's, and the key that lies there is %s's. If %s If not, give them different keys."
+                "The account %s was %s's, and the key that lies there is %s's. %s Otherwise give them different keys."
                 % (user, owner, name, _same_host(name, owner, user))
             )
         others = (other for other in self.clients if other is not client and earlier_account_of(other["name"]) == user)
@@ -202,7 +202,7 @@ class Plan:
             raise Refusal(
                 "%s logs in as %s, and that account is %s's: names that were cut alike gave two hosts one account. %s keeps it. "
                 "With papi_backup_move=true (the role: backup_ssh_target_move) %s gets an account of its own, %s, in which its "
-                "backups begin anew with a full one; those of before stay in %s. If %s"
+                "backups begin anew with a full one; those of before stay in %s. %s"
                 % (name, now, owner, owner, name, user, now, _same_host(name, owner, now))
             )
         if now in (account_of(name), hashed_account_of(name), earlier_account_of(name)) and not self._is_taken(now):
@@ -224,4 +224,4 @@ def _stripped(keys):
 
 
 def _same_host(name, owner, user):
-    return "%s is the same host under a new name, write %s into %s/%s." % (owner, name, OWNERS, user)
+    return "If %s is a new name of %s, write it into %s/%s." % (name, owner, OWNERS, user)
