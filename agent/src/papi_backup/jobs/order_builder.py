@@ -66,11 +66,14 @@ class OrderBuilder:
 
     def restore(self, options: RestoreOptions, plan_only: bool = False) -> RestoreOrder:
         """Return the order of a restore, or of its plan; a blank host name means this host."""
+        access = self.access(options.storage_id)
         return RestoreOrder(
             host_name=self._settings.host_name,
-            access=self.access(options.storage_id),
+            access=access,
             options=replace(options, hostname=options.hostname or self._settings.host_name),
             own_paths=self._settings.own_paths,
+            instance_id=self._store.instance_id,
+            high_water=self._store.high_water.get(access.storage.location, options.backup_name),
             plan_only=plan_only,
             helpers=self._settings.helpers,
             limits=self._settings.limits,

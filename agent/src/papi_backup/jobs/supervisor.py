@@ -291,7 +291,7 @@ class JobSupervisor:
             log.error("job %d failed with %d: %s", job.job_id, outcome.code, outcome.message)
             return
         with self._store.transaction():
-            if isinstance(order, BackupOrder):
+            if order is not None:
                 self._remember_chain(order, outcome)
             self._store.jobs.finish(job.job_id, outcome)
         log.info("job %d succeeded: %s", job.job_id, outcome.description)
@@ -314,11 +314,13 @@ class JobSupervisor:
                 return self._store.configs.get(request.backup_id).backup_name
         return name
 
-    def _remember_chain(self, order: BackupOrder, result: JobResult) -> None:
+    def _remember_chain(self, order: JobOrder, result: JobResult) -> None:
+        """Keep what a backup wrote; a restore tells of a backup of this agent whose outcome was lost."""
         if result.chain and result.chain_key:
             self._store.chain_keys.put(result.chain, result.chain_key)
         if result.high_water:
-            self._store.high_water.put(order.access.storage.location, order.backup_name, result.high_water)
+            name = order.backup_name if isinstance(order, BackupOrder) else order.options.backup_name
+            self._store.high_water.put(order.access.storage.location, name, result.high_water)
 
 
 def _launcher(settings: Settings, worker_command: Sequence[str]) -> WorkerLauncher:

@@ -88,6 +88,8 @@ class RestoreOrder:
     access: StorageAccess
     options: RestoreOptions
     own_paths: tuple[str, ...]
+    instance_id: str = ""
+    high_water: str = ""
     plan_only: bool = False
     helpers: int = 2
     limits: Limits = UNLIMITED

@@ -19,7 +19,7 @@ from papi_backup.engine.backup.commit import check_own_volumes, write_manifest
 from papi_backup.engine.backup.excludes import Excludes
 from papi_backup.engine.backup.filelist import FileListWriter
 from papi_backup.engine.backup.helpers import HelperPool
-from papi_backup.engine.backup.parent import Choice, choose_parent, next_date
+from papi_backup.engine.backup.parent import Choice, Earlier, choose_parent
 from papi_backup.engine.backup.previous import PreviousList, list_damage
 from papi_backup.engine.backup.select import Selection, skipped_paths
 from papi_backup.engine.backup.setup import WriterSetup, chunker_for
@@ -28,7 +28,7 @@ from papi_backup.engine.backup.volumes import VolumeWriter
 from papi_backup.engine.backup.walk import Batch, Walker, Warn, normalise_sources
 from papi_backup.engine.backup.walk_ahead import Walk, WalkAhead
 from papi_backup.engine.backup.warnings import Warnings
-from papi_backup.engine.catalog import list_backups
+from papi_backup.engine.catalog import list_manifests
 from papi_backup.engine.crypto import KEY_SIZE, ChainKeys, chain_key_check, wrap_chain_key
 from papi_backup.engine.format import FormatError
 from papi_backup.engine.format.header import (
@@ -169,9 +169,10 @@ class _Run:
     def _plan(self) -> Plan:
         order = self._order
         now = self._now()
-        entries = list_backups(self._storage, order.host_name, order.backup_name)
-        choice = choose_parent(self._storage, order, entries, now, self._cache, damage=self._damage)
-        date = next_date(entries, now)
+        manifests = list_manifests(self._storage, order.host_name, order.backup_name)
+        earlier = Earlier(self._storage, order, manifests)
+        choice = choose_parent(self._storage, order, earlier, now, self._cache, damage=self._damage)
+        date = earlier.next_date(now)
         backup = secrets.token_hex(_ID_BYTES)
         if choice.parent is None:
             header, keys = _new_chain(order)
@@ -263,7 +264,7 @@ class _Run:
             catalog_path=entry.path,
             chain=manifest.chain,
             chain_key=Secret(cached) if keys.encrypted else None,
-            high_water=manifest.backup,
+            high_water=entry.path,
         )
 
 

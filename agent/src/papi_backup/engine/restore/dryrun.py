@@ -8,6 +8,7 @@ import contextlib
 import os
 import stat
 
+from papi_backup.engine.authentic import SECONDS
 from papi_backup.engine.format.entries import DIRECTORY, FILE, Entry
 from papi_backup.engine.restore.accounts import OwnerNumbers
 from papi_backup.engine.restore.choose import Chosen, check_volumes, choose
@@ -32,23 +33,26 @@ MOST_NAMED = 1000
 _OPEN_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def plan_restore(order: RestoreOrder, opener: StorageOpener) -> RestorePlanSummary:
+def plan_restore(order: RestoreOrder, opener: StorageOpener, seconds: float = SECONDS) -> RestorePlanSummary:
     """Tell which backup a restore would use and what it would do; writes nothing.
 
     Files on disk are compared as the restore would compare them.  Damage that the listing or the file
-    list shows is a warning here.  Raises what :func:`run_restore` raises before it writes.
+    list shows is a warning here.  ``seconds``: as for :func:`choose`.  Raises what :func:`run_restore`
+    raises before it writes.
     """
     selector = Selector(order.options.include)
     target = resolve_target(order)
     storage = opener()
     try:
-        return _plan(order, target, selector, storage)
+        return _plan(order, target, selector, storage, seconds)
     finally:
         storage.close()
 
 
-def _plan(order: RestoreOrder, target: Target, selector: Selector, storage: Storage) -> RestorePlanSummary:
-    chosen = choose(storage, order.options)
+def _plan(
+    order: RestoreOrder, target: Target, selector: Selector, storage: Storage, seconds: float
+) -> RestorePlanSummary:
+    chosen = choose(storage, order, seconds)
     source = SegmentSource(storage, chosen.opened, frozenset())
     lost = Causes()
     surveyor = Surveyor(source, chosen.opened, selector, lost)
@@ -62,7 +66,7 @@ def _plan(order: RestoreOrder, target: Target, selector: Selector, storage: Stor
                 counts.add(entry, existing)
     finally:
         source.close()
-    warnings = [chosen.warning] if chosen.warning else []
+    warnings = [*chosen.warnings]
     warnings += [f"{name} {what}" for name, what in check.wrong.items()]
     warnings.extend(told(causes) for causes in (lost, short, counts.blocked) if causes)
     backup = chosen.opened.entry

@@ -117,7 +117,7 @@ class _Restore:
         self._report = report
         self._selector = selector
         self._lost = Causes()
-        self._chosen: Chosen = choose(storage, order.options)
+        self._chosen: Chosen = choose(storage, order)
         self._source = SegmentSource(storage, self._chosen.opened, frozenset())
         self._surveyor = Surveyor(self._source, self._chosen.opened, selector, self._lost)
 
