@@ -64,7 +64,8 @@ class ScriptedEngine:
         elif act == "exits":
             os._exit(7)
         text = f"restored {order.options.backup_name} of {order.options.hostname}"
-        return JobResult(text, "inc", 5, 1, 5, 0)
+        mark = f"after-{order.high_water or 'nothing'}" if act == "raises" else ""
+        return JobResult(text, "inc", 5, 1, 5, 0, high_water=mark)
 
 
 def result(order: BackupOrder) -> JobResult:

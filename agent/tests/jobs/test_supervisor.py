@@ -69,6 +69,14 @@ def test_a_restore_job_runs_with_this_hosts_name_when_none_is_given(agent: Agent
     assert done.description == "restored etc of host.example"
 
 
+def test_a_restore_that_met_a_newer_backup_of_this_agent_raises_the_high_water(agent: Agent) -> None:
+    storage = agent.store.storages.list()[0]
+    agent.store.high_water.put(storage.location, "raises", "the mark")
+    options = RestoreOptions(storage.storage_id, "raises", datetime.now(UTC), "", Secret("open sesame"))
+    assert agent.ended(agent.start().enqueue_restore(options)).job_status == "success"
+    assert agent.store.high_water.get(storage.location, "raises") == "after-the mark"
+
+
 FAILURES = [
     ("refuses", 4002, "[4002] key ******** does not open chain c1"),
     ("mistakes", 3015, "[3015] ZeroDivisionError: with the key ******** in the text"),

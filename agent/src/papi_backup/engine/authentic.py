@@ -210,12 +210,16 @@ def refusal(newer: Tried, older: OpenedBackup | None, *, key_fits: bool, also: s
             f" The newest backup that opens is of {older.entry.date:%Y-%m-%d %H:%M:%S} UTC "
             f"({CATALOG}{older.entry.path}): that restore_date gives it."
         )
-    if also:
-        text += f" {also[0].upper()}{also[1:]}."
+    text += sentence(also)
     error = lead.error
     if isinstance(error, CorruptedBackupError):
         return CorruptedBackupError(text, error.object_name)
     return type(error)(text)
+
+
+def sentence(text: str) -> str:
+    """Return a text as a sentence more; "" for none."""
+    return f" {text[0].upper()}{text[1:]}." if text else ""
 
 
 def _lead(failed: Sequence[Unopened], *, key_fits: bool) -> Unopened:

@@ -29,9 +29,9 @@ class HighWater:
         """Return the manifest that the mark names; None if it is not there."""
         return next(filter(self.is_of, entries), None)
 
-    def raised_by(self, entry: CatalogEntry) -> bool:
+    def raised_by(self, entry: CatalogEntry, manifests: Manifests) -> bool:
         """Return whether ``entry``, a backup of this agent, is newer than the one that the mark names."""
-        marked = parse_catalog_name(self.text, None)
+        marked = parse_catalog_name(self.text, None) or self.found_in(manifests.whole)
         if marked is None:
             return not self.text
         return marked.host_name == entry.host_name and marked.date < entry.date

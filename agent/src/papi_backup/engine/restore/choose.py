@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from papi_backup.engine.authentic import SECONDS, Trial, Tried, newest_that_opens, refusal
+from papi_backup.engine.authentic import SECONDS, Trial, Tried, newest_that_opens, refusal, sentence
 from papi_backup.engine.catalog import Manifests, at_or_before, list_manifests
 from papi_backup.engine.format.names import CATALOG
 from papi_backup.engine.high_water import HighWater
@@ -15,7 +15,7 @@ from papi_backup.engine.opened import OpenedBackup, missing_volumes
 from papi_backup.engine.restore.index import Index
 from papi_backup.engine.storage.protocol import Storage
 from papi_backup.model.catalog import CatalogEntry
-from papi_backup.model.errors import CorruptedBackupError
+from papi_backup.model.errors import CorruptedBackupError, NoSuchEntityError
 from papi_backup.model.job import RestoreOrder
 
 FIRST_TOLD = 10
@@ -53,8 +53,12 @@ def choose(storage: Storage, order: RestoreOrder, seconds: float = SECONDS) -> C
     known = mark.found_in(manifests.whole)
     ring = KeyRing(options.encryption_key)
     trial = Trial(storage, ring, manifests, own=known.path if known else "", seconds=seconds)
-    tried, newer = newest_that_opens(trial, at_or_before(manifests, options.restore_date))
     missing = mark.missing_from(manifests, options.hostname)
+    try:
+        candidates = at_or_before(manifests, options.restore_date)
+    except NoSuchEntityError as error:
+        raise NoSuchEntityError(error.message + sentence(missing)) from None
+    tried, newer = newest_that_opens(trial, candidates)
     if newer.failed or newer.untried or tried.opened is None:
         raise refusal(newer, tried.opened, key_fits=ring.fits, also=missing)
     entry = tried.opened.entry
@@ -66,7 +70,7 @@ def choose(storage: Storage, order: RestoreOrder, seconds: float = SECONDS) -> C
     )
     listed = sum(1 for other in manifests.whole if other.chain == entry.chain and other.date <= entry.date)
     own = bool(order.instance_id) and entry.instance == order.instance_id and entry.encrypted
-    raises = entry.path if own and mark.raised_by(entry) else ""
+    raises = entry.path if own and mark.raised_by(entry, manifests) else ""
     return Chosen(tried.opened, listed, tuple(filter(None, warnings)), raises)
 
 
