@@ -142,7 +142,7 @@ class _Counts:
         if stat.S_ISDIR(found.status.st_mode):
             with contextlib.suppress(OSError):
                 require_empty(self._target, found, entry.path)
-        group = entry.link_group
+        group = entry.links
         if group in self._first:
             self._link(entry, found, self._first[group])
             return
