@@ -133,6 +133,7 @@ PARAMETERS: dict[str, dict[str, Sort]] = {
         "target_dir": TARGET,
         "include": PATTERNS,
         "overwrite": POLICY,
+        "numeric_owner": TRUTH,
         "request_id": REQUEST_ID,
     }
     | _DRY,

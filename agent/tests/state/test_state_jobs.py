@@ -30,6 +30,7 @@ RESTORE = RestoreOptions(
     target_dir="/tmp/target-\udcff",
     include=("/etc/hosts", "/etc/*.conf"),
     overwrite="never",
+    numeric_owner=True,
 )
 RESULT = JobResult("saved", "full", 1000, 20, 5000, 900, warnings=("unreadable: /etc/x",))
 

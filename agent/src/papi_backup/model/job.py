@@ -31,6 +31,7 @@ class RestoreOptions:
     target_dir: str = ""
     include: tuple[str, ...] = ()
     overwrite: Overwrite = "changed"
+    numeric_owner: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ class RestoreFields:
     target_dir: str = ""
     include: tuple[str, ...] = ()
     overwrite: Overwrite = "changed"
+    numeric_owner: bool = False
 
 
 class JobService:
@@ -156,6 +157,7 @@ class JobService:
             target_dir=fields.target_dir,
             include=fields.include,
             overwrite=fields.overwrite,
+            numeric_owner=fields.numeric_owner,
         )
 
     def _planned(self, job_type: JobType, backup_name: str, backup_type: BackupType) -> Job:

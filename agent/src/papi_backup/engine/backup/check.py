@@ -19,6 +19,7 @@ from papi_backup.engine.storage.protocol import Storage
 from papi_backup.model.check import StorageCheck
 from papi_backup.model.errors import DecryptionKeyError, DecryptionKeyMissingError
 from papi_backup.model.job import BackupOrder
+from papi_backup.model.keys import remark_on
 
 _KEY_SECONDS = 1.0
 """How long manifests are tried: a test has few seconds in all."""
@@ -38,7 +39,7 @@ def check_backup(order: BackupOrder, room: int, deadline_seconds: float = DEADLI
         return check_sources(order.backup_name, order.sources.paths)
 
     def key(storage: Storage) -> str:
-        return check_key(storage, order)
+        return _remarked(check_key(storage, order), order)
 
     return check_with(
         order.access,
@@ -78,3 +79,8 @@ def check_key(storage: Storage, order: BackupOrder) -> str:
     if error is not None:
         raise error
     return "; ".join(("the newest backup can be opened", *passed_over_told(passed_over)))
+
+
+def _remarked(detail: str, order: BackupOrder) -> str:
+    remark = remark_on(order.encryption_key)
+    return f"{detail}; {remark}" if remark else detail

@@ -49,6 +49,7 @@ from papi_backup.engine.termination import refuse_termination, termination_defer
 from papi_backup.model.catalog import CatalogEntry
 from papi_backup.model.errors import CorruptedBackupError, PapiError, TransferError
 from papi_backup.model.job import BackupOrder, JobResult, Progress
+from papi_backup.model.keys import is_blank, remark_on
 from papi_backup.model.secret import Secret
 
 _LONGEST_IDLE = 24 * 3600.0
@@ -146,6 +147,8 @@ class _Run:
         plan = self._plan()
         for warning in plan.choice.warnings:
             self._warnings.note(warning)
+        if is_blank(self._order.encryption_key):
+            self._warnings.note(remark_on(self._order.encryption_key))
         volumes = VolumeWriter(self._storage, plan.setup, INDEX, _counter(), copy=self._cache.store)
         index = IndexWriter(plan.setup, volumes)
         try:

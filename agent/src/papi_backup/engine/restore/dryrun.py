@@ -60,7 +60,7 @@ def _plan(
         check = check_volumes(storage, chosen.opened, surveyor.index)
         scope = surveyor.scope()
         short = check_target(target, scope, surveyor)
-        counts = _Counts(target, surveyor, chosen)
+        counts = _Counts(target, surveyor, chosen, numeric_owner=order.options.numeric_owner)
         with Existing(target) as existing:
             for entry in surveyor.selected(scope.leaves):
                 counts.add(entry, existing)
@@ -94,10 +94,10 @@ class _Counts:
     is counted by cause in ``blocked``, and nowhere else.
     """
 
-    def __init__(self, target: Target, surveyor: Surveyor, chosen: Chosen) -> None:
+    def __init__(self, target: Target, surveyor: Surveyor, chosen: Chosen, *, numeric_owner: bool) -> None:
         self._target = target
         self._judge = Judge(target.overwrite, surveyor.index.items, chosen.opened.keys)
-        self._metadata = MetadataWriter(OwnerNumbers(), Causes())
+        self._metadata = MetadataWriter(OwnerNumbers(numeric=numeric_owner), Causes())
         self._first: dict[str, os.stat_result | None] = {}
         self.files = self.bytes = self.creates = self.overwrites = self.repairs = self.keeps = 0
         self.overwritten: list[str] = []

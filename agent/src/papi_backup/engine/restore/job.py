@@ -151,6 +151,7 @@ class _Restore:
             needed_bytes=scope.bytes,
             token=secrets.token_hex(8),
             separate_large=False,
+            numeric_owner=self._order.options.numeric_owner,
         )
         crew: Crew = Alone(self._storage)
         if helpers is not None and not _is_small(scope.entries, scope.bytes):

@@ -99,6 +99,9 @@ class MetadataWriter:
             os.chown(target, uid, gid)
         except (OSError, OverflowError) as error:
             return self._refused("owner", entry, error)
+        moved = self._owners.moved(entry.owner)
+        if moved:
+            self._warnings.add(f"{moved}; numeric_owner keeps the numbers", entry.path)
         return True
 
     def _set_mode(self, target: int | bytes, entry: Entry, mode: int) -> bool:

@@ -30,6 +30,7 @@ class WorkPlan:
     needed_bytes: int
     token: str
     separate_large: bool
+    numeric_owner: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ class Worker:
         self._told = told
         self._warnings = Causes()
         self._tree = Tree(plan.target, plan.token)
-        metadata = MetadataWriter(OwnerNumbers(), self._warnings)
+        metadata = MetadataWriter(OwnerNumbers(numeric=plan.numeric_owner), self._warnings)
         self._placer = Placer(self._tree, metadata)
         self._source = SegmentSource(storage, plan.opened, plan.missing)
         self._links = Links(claim)
