@@ -89,11 +89,11 @@ class RestoreOrder:
     access: StorageAccess
     options: RestoreOptions
     own_paths: tuple[str, ...]
-    instance_id: str = ""
-    high_water: str = ""
     plan_only: bool = False
     helpers: int = 2
     limits: Limits = UNLIMITED
+    instance_id: str = ""
+    high_water: str = ""
 
 
 @dataclass(frozen=True, slots=True)
