@@ -242,7 +242,7 @@ def test_neither_tries_more_than_so_many_headers(tmp_path: Path, store: Path) ->
     assert PROGRAM.derive.cache_info().misses == PROGRAM.MOST_DERIVED + 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_one_altered_byte_is_seen_alike(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
