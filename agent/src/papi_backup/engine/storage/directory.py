@@ -17,6 +17,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from papi_backup.engine.storage.bounds import ListingBound
 from papi_backup.engine.storage.connecting import Entering, untold
 from papi_backup.engine.storage.names import (
     TEMPORARY,
@@ -93,10 +94,12 @@ class DirectoryStorage:
         """See ``protocol.Storage.list``."""
         checked_prefix(prefix)
         self._require_place()
+        bound = ListingBound(f"listing {self._root / prefix}")
         pending = [prefix]
         while pending:
             directory = pending.pop()
             for name, entry in self._entries(directory):
+                bound.take((name,))
                 try:
                     status = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:

@@ -67,9 +67,9 @@ def hasty(access: StorageAccess, seconds: float) -> Connectable:
     """Return the same for a test: everything is tried once and waited for at most ``seconds``."""
     if isinstance(access.storage, S3Storage):
         from papi_backup.engine.storage.s3 import S3ObjectStorage  # noqa: PLC0415 -- late on purpose
-        from papi_backup.engine.storage.s3_place import S3Timeouts  # noqa: PLC0415 -- late on purpose
+        from papi_backup.engine.storage.s3_answers import S3Timeouts  # noqa: PLC0415 -- late on purpose
 
-        return S3ObjectStorage(access.storage, S3Timeouts(seconds, seconds, tries=1), ONCE)
+        return S3ObjectStorage(access.storage, S3Timeouts(seconds, seconds, 1, seconds), ONCE)
     from papi_backup.engine.storage.sftp import SftpStorage  # noqa: PLC0415 -- late on purpose
     from papi_backup.engine.storage.ssh_connect import SshTimeouts  # noqa: PLC0415 -- late on purpose
 

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from papi_backup.engine.storage.ahead import Later, Pending, begin_get
 from papi_backup.engine.storage.backoff import Attempts, RetryPolicy, persistently
+from papi_backup.engine.storage.bounds import ListingBound
 from papi_backup.engine.storage.connecting import (
     Connectable,
     Entering,
@@ -58,12 +59,14 @@ class RetryingStorage:
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """See ``protocol.Storage.list``; a listing that breaks begins again, yielding nothing twice."""
-        attempts = Attempts(self._policy, f"listing {prefix or 'everything'}")
+        doing = f"listing {prefix or 'everything'}"
+        attempts, bound = Attempts(self._policy, doing), ListingBound(doing)
         seen: set[str] = set()
         while True:
             try:
                 for found in self._inner.list(prefix):
                     if found.name not in seen:
+                        bound.take((found.name,))
                         seen.add(found.name)
                         yield found
                 return
