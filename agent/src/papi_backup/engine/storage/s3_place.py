@@ -129,6 +129,8 @@ class S3Place:
         self._storage = storage
         self._timeouts = timeouts
         self._style = "auto"
+        self.wants_md5 = False
+        """Whether the server has refused a newer checksum."""
         self._connect()
 
     def key(self, name: str) -> str:
