@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import TracebackType
 
 from papi_backup.api.server import ApiServer
 from papi_backup.config import Settings
 from papi_backup.jobs.heartbeat import stuck
+from papi_backup.jobs.host_keys import pin_host_key
 from papi_backup.jobs.query_helper import QueryHelper
 from papi_backup.jobs.supervisor import JobSupervisor, describe
 from papi_backup.scheduler.loop import Scheduler
@@ -27,7 +29,7 @@ class Agent:
         self.settings = settings
         self._store = store
         self._jobs = JobSupervisor(store, settings)
-        self._queries = QueryHelper()
+        self._queries = QueryHelper(seen=partial(pin_host_key, store))
         self._scheduler = Scheduler(store, settings, self._jobs.enqueue_backup)
         services = Services.create(store, settings, self._jobs, self._queries)
         self._api = ApiServer(settings, services, store.instance_id)

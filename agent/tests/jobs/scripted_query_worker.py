@@ -23,6 +23,8 @@ DATE = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 class ScriptedAnswers:
+    host_key = ""
+
     def list_backups(self, question: ListBackups) -> list[CatalogEntry]:
         behave(question.access)
         name = question.host_name
@@ -30,6 +32,7 @@ class ScriptedAnswers:
 
     def list_host_names(self, question: ListHostNames) -> list[str]:
         behave(question.access)
+        self.host_key = question.access.storage.storage_name.partition("shows ")[2]
         return ["pid", str(os.getpid())]
 
     def check_storage(self, question: CheckStorage) -> StorageCheck:

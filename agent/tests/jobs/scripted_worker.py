@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from papi_backup.engine.termination import refuse_termination
+from papi_backup.jobs.orders import HostKeySeen, dump_message
 from papi_backup.jobs.worker import Report, main
 from papi_backup.model.errors import DecryptionKeyError, TransferError
 from papi_backup.model.job import BackupOrder, JobResult, Progress, RestoreOrder
@@ -50,6 +51,9 @@ class ScriptedEngine:
         elif act == "babbles":
             os.write(message_pipe(), b"no message\n")
             time.sleep(60)
+        elif act == "meets":
+            shown = f"ssh-ed25519 {order.backup_name.partition('-')[2]}"
+            os.write(message_pipe(), dump_message(HostKeySeen(shown)))
         elif act == "lingers":
             spawn_helper()
         note(order, "nice", str(os.nice(0)))

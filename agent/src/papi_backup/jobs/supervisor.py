@@ -12,10 +12,12 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 
 from papi_backup.config import Settings
 from papi_backup.jobs.edge import outcome_of
 from papi_backup.jobs.heartbeat import Heartbeat
+from papi_backup.jobs.host_keys import pin_host_key
 from papi_backup.jobs.launching import ForkingLauncher, WorkerLauncher
 from papi_backup.jobs.order_builder import OrderBuilder
 from papi_backup.jobs.orders import Failure, JobOrder
@@ -243,7 +245,8 @@ class JobSupervisor:
     def _spawn(self, job: Job, order: JobOrder) -> RunningJob:
         expected = self._expected(job)
         worker = self._launcher.launch(order)
-        return RunningJob(job, order, worker, expected=expected, grace=self._grace)
+        pin = partial(pin_host_key, self._store, order.access.storage)
+        return RunningJob(job, order, worker, expected=expected, grace=self._grace, pin=pin)
 
     def _expected(self, job: Job) -> Progress:
         """A backup knows no total before its end: it will be about as much as the last time."""

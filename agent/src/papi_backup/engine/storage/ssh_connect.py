@@ -23,7 +23,6 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_ssh_private_key
 
 from papi_backup.engine.storage.connecting import Entering, UnreachableError, untold
-from papi_backup.engine.storage.host_key import fingerprint, same_key, signature_algorithms
 from papi_backup.engine.storage.lean_paramiko import paramiko
 from papi_backup.engine.storage.sftp_session import SftpSession
 from papi_backup.engine.storage.sftp_wire import ConnectionLostError
@@ -31,6 +30,7 @@ from papi_backup.engine.storage.ssh_bounds import Unheard, bounded_packetizer
 from papi_backup.engine.storage.ssh_offers import KINDS, ask_offers, unshared
 from papi_backup.engine.storage.whole_packets import WholePackets
 from papi_backup.model.errors import InvalidStorageError, StorageCredentialsError
+from papi_backup.model.host_key import fingerprint, same_key, signature_algorithms
 from papi_backup.model.secret import Secret
 from papi_backup.model.storage import SshStorage, StorageAccess
 
