@@ -51,11 +51,8 @@ class ScriptedEngine:
         elif act == "babbles":
             os.write(message_pipe(), b"no message\n")
             time.sleep(60)
-        elif act == "meets":
-            shown = f"ssh-ed25519 {order.backup_name.partition('-')[2]}"
-            os.write(message_pipe(), dump_message(HostKeySeen(shown)))
-        elif act == "lingers":
-            spawn_helper()
+        elif act in ("lingers", "meets"):
+            linger(order)
         note(order, "nice", str(os.nice(0)))
         return result(order)
 
@@ -69,6 +66,14 @@ class ScriptedEngine:
             os._exit(7)
         text = f"restored {order.options.backup_name} of {order.options.hostname}"
         return JobResult(text, "inc", 5, 1, 5, 0)
+
+
+def linger(order: BackupOrder) -> None:
+    act, _, shown = order.backup_name.partition("-")
+    if act == "meets":
+        os.write(message_pipe(), dump_message(HostKeySeen(f"ssh-ed25519 {shown}")))
+    else:
+        spawn_helper()
 
 
 def result(order: BackupOrder) -> JobResult:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Host keys of SSH servers: the first that a server shows to anybody is remembered, another is refused then."""
+"""Host keys of SSH servers: the first that a server shows to anybody is remembered, others are refused."""
 
 from __future__ import annotations
 

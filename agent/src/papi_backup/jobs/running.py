@@ -43,7 +43,7 @@ class RunningJob:
     ) -> None:
         """``expected``: totals to tell while the worker knows none; ``grace``: see ``TERMINATION_GRACE``.
 
-        ``pin`` remembers a host key and returns words for the job, or raises :class:`PapiError`, which ends it.
+        ``pin`` remembers a host key and returns words for the job; a :class:`PapiError` ends the job.
         """
         self.job = job
         self.order = order

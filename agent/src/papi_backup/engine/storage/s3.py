@@ -12,9 +12,9 @@ from papi_backup.engine.storage.connecting import Entering, untold
 from papi_backup.engine.storage.names import TEMPORARY, checked_name, checked_prefix
 from papi_backup.engine.storage.parallel_reads import ParallelReads
 from papi_backup.engine.storage.protocol import ObjectInfo, ObjectMissingError
-from papi_backup.engine.storage.s3_answers import S3Timeouts
+from papi_backup.engine.storage.s3_answers import S3Answers, S3Timeouts
 from papi_backup.engine.storage.s3_listing import pages
-from papi_backup.engine.storage.s3_place import S3Place, S3RefusalError
+from papi_backup.engine.storage.s3_place import S3Place, S3RefusalError, Sender
 from papi_backup.engine.storage.s3_writer import S3Writer
 from papi_backup.model.storage import S3Storage
 
@@ -30,8 +30,9 @@ class S3ObjectStorage:
         storage: S3Storage,
         timeouts: S3Timeouts = S3Timeouts(),  # noqa: B008 -- frozen
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 -- frozen
+        sender: Sender = S3Answers,
     ) -> None:
-        self._place = S3Place(storage, timeouts)
+        self._place = S3Place(storage, timeouts, sender)
         self._retry = retry
         self._reads = ParallelReads(self.get)
 

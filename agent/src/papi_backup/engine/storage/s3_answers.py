@@ -15,7 +15,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from xml.parsers import expat
 
 from botocore import exceptions as boto_errors
@@ -54,8 +54,18 @@ class S3Timeouts:
     answer: float = 300.0
 
 
+class Answers(Protocol):
+    """What sends botocore's requests; registered for its event ``before-send``."""
+
+    def send(self, request: Any, **_details: object) -> AWSResponse:
+        """Send a request and return its answer; raises what :meth:`S3Place.run` understands."""
+
+    def close(self) -> None:
+        """Close idle connections; never raises."""
+
+
 class S3Answers:
-    """Sends botocore's requests; registered for its event ``before-send``."""
+    """Implements :class:`Answers`."""
 
     def __init__(self, url: str, timeouts: S3Timeouts, bundle: str | None) -> None:
         """``bundle`` is a file of certificates to trust instead of botocore's own."""

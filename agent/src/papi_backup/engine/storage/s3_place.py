@@ -23,7 +23,7 @@ from urllib3.exceptions import HTTPError as Urllib3Error
 
 from papi_backup.engine.storage.bounds import LARGEST_WHOLE, refuse_excess
 from papi_backup.engine.storage.connecting import Entering, TransientError, UnreachableError, untold
-from papi_backup.engine.storage.s3_answers import NotS3Error, S3Answers, S3Timeouts
+from papi_backup.engine.storage.s3_answers import Answers, NotS3Error, S3Answers, S3Timeouts
 from papi_backup.model.errors import InvalidStorageError, PapiError, StorageCredentialsError, TransferError
 from papi_backup.model.storage import S3Storage
 
@@ -79,6 +79,8 @@ _BROKEN: tuple[type[Exception], ...] = (
     http.client.HTTPException,
     OSError,
 )
+Sender = Callable[[str, S3Timeouts, str | None], Answers]
+"""Makes what sends requests, for an address, timeouts and a file of certificates to trust."""
 _UNUSABLE: tuple[type[Exception], ...] = (boto_errors.BotoCoreError, ValueError, OverflowError)
 _SKIP = 1 << 16
 """Bytes read at once of what was not asked for."""
@@ -121,13 +123,14 @@ class S3RefusalError(Exception):
 class S3Place:
     """A bucket and a prefix in it."""
 
-    def __init__(self, storage: S3Storage, timeouts: S3Timeouts) -> None:
+    def __init__(self, storage: S3Storage, timeouts: S3Timeouts, sender: Sender = S3Answers) -> None:
         self.bucket = storage.bucket_name
         self.server = storage.endpoint_url or f"AWS S3 {storage.region or _DEFAULT_REGION}"
         self.is_aws = not storage.endpoint_url
         self._prefix = f"{storage.prefix.strip('/')}/" if storage.prefix.strip("/") else ""
         self._storage = storage
         self._timeouts = timeouts
+        self._sender = sender
         self._style = "auto"
         self.wants_md5 = False
         """Whether the server has refused a newer checksum."""
@@ -168,6 +171,8 @@ class S3Place:
         except _BROKEN as error:
             raise UnreachableError(f"{self.server} cannot be reached: {error}") from error
         except _UNUSABLE as error:
+            if isinstance(error, AssertionError):
+                raise
             raise InvalidStorageError(f"{self.server} cannot be used: {error}") from error
         if "IsTruncated" not in page:
             raise InvalidStorageError(f"{self.server} does not list the bucket as an S3 server does")
@@ -249,7 +254,7 @@ class S3Place:
     def _connect(self) -> None:
         """Make a client, whose requests go through :class:`S3Answers`."""
         self._client, bundle = _client(self._storage, self._timeouts, self._style)
-        self._answers = S3Answers(self._client.meta.endpoint_url, self._timeouts, bundle)
+        self._answers = self._sender(self._client.meta.endpoint_url, self._timeouts, bundle)
         self._client.meta.events.register("before-send.s3", self._answers.send)
 
 
