@@ -33,7 +33,7 @@ def ready(pipe: WholePackets) -> list[bytes]:
 
 
 @given(
-    bodies=st.lists(st.binary(max_size=40), max_size=8),
+    bodies=st.lists(st.binary(min_size=1, max_size=40), max_size=8),
     cuts=st.lists(st.integers(0, 400), max_size=12),
     rest=st.integers(0, 3),
 )

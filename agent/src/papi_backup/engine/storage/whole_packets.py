@@ -119,8 +119,8 @@ class WholePackets:
         if len(self._pieces[0]) < _LENGTH:
             self._pieces = [b"".join(self._pieces)]
         announced = _LENGTH + int.from_bytes(self._pieces[0][:_LENGTH], "big")
-        # More is no SFTP: the reader gets what there is, and says what is wrong with it.
-        return announced if announced <= LARGEST_PACKET else self._held
+        # Nothing, or more, is no SFTP: the reader gets what there is, and says what is wrong with it.
+        return announced if _LENGTH < announced <= LARGEST_PACKET else self._held
 
     def _taken(self, size: int) -> bytes:
         """Return the first bytes of what is held, all but a part of the last piece."""
