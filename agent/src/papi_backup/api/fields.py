@@ -95,7 +95,7 @@ SSH_FIELDS = (
         Text(16384, checks.host_key),
         keeps_blank=True,
         extension=True,
-        meaning="The server's key; empty: the first successful test remembers it."
+        meaning="The server's key; empty: the first successful contact remembers it."
         " Absent from an edit: as it was, or empty where `server_name` or `ssh_port` changes.",
     ),
 )
