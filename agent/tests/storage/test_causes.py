@@ -68,104 +68,37 @@ OS_ERRORS = {
     if issubclass(found, OSError) and found.__name__ == name
 }
 
-BOTO_BROKEN = [
-    "HTTPClientError",
-    "ConnectionError",
-    "EndpointConnectionError",
-    "SSLError",
-    "ConnectionClosedError",
-    "ReadTimeoutError",
-    "ConnectTimeoutError",
-    "ProxyConnectionError",
-    "ResponseStreamingError",
-    "IncompleteReadError",
-]
-BOTO_PLACE = [
-    "AliasConflictParameterError",
-    "ApiVersionNotFoundError",
-    "AwsChunkedWrapperError",
-    "BaseEndpointResolverError",
-    "BotoCoreError",
-    "CapacityNotAvailableError",
-    "ChecksumError",
-    "ConfigNotFound",
-    "ConfigParseError",
-    "CredentialRetrievalError",
-    "DataNotFoundError",
-    "EndpointProviderError",
-    "EndpointResolutionError",
-    "EndpointVariantError",
-    "FlexibleChecksumError",
-    "InfiniteLoopConfigError",
-    "InvalidChecksumConfigError",
-    "InvalidConfigError",
-    "InvalidDNSNameError",
-    "InvalidDefaultsMode",
-    "InvalidEndpointConfigurationError",
-    "InvalidEndpointDiscoveryConfigurationError",
-    "InvalidExpressionError",
-    "InvalidHostLabelError",
-    "InvalidIMDSEndpointError",
-    "InvalidIMDSEndpointModeError",
-    "InvalidMaxRetryAttemptsError",
-    "InvalidProxiesConfigError",
-    "InvalidRegionError",
-    "InvalidRetryConfigurationError",
-    "InvalidRetryModeError",
-    "InvalidS3AddressingStyleError",
-    "InvalidS3UsEast1RegionalEndpointConfigError",
-    "InvalidSTSRegionalEndpointsConfigError",
-    "LoginAuthorizationCodeError",
-    "LoginError",
-    "LoginInsufficientPermissions",
-    "LoginRefreshRequired",
-    "LoginTokenLoadError",
-    "MD5UnavailableError",
-    "MetadataRetrievalError",
-    "MissingDependencyException",
-    "MissingParametersError",
-    "NoAuthTokenError",
-    "NoCredentialsError",
-    "NoRegionError",
-    "OperationNotPageableError",
-    "PaginationError",
-    "ParamValidationError",
-    "PartialCredentialsError",
-    "ProfileNotFound",
-    "RangeError",
-    "RefreshWithMFAUnsupportedError",
-    "SSOError",
-    "SSOTokenLoadError",
-    "ServiceNotInRegionError",
-    "StubResponseError",
-    "TokenRetrievalError",
-    "UnStubbedResponseError",
-    "UnauthorizedSSOTokenError",
-    "UnknownClientMethodError",
-    "UnknownCredentialError",
-    "UnknownEndpointError",
-    "UnknownEndpointResolutionBuiltInName",
-    "UnknownFIPSEndpointError",
-    "UnknownKeyError",
-    "UnknownParameterError",
-    "UnknownRegionError",
-    "UnknownServiceError",
-    "UnknownServiceStyle",
-    "UnknownSignatureVersionError",
-    "UnknownTokenProviderError",
-    "UnseekableStreamError",
-    "UnsupportedOutpostResourceError",
-    "UnsupportedS3AccesspointConfigurationError",
-    "UnsupportedS3ArnError",
-    "UnsupportedS3ConfigurationError",
-    "UnsupportedS3ControlArnError",
-    "UnsupportedS3ControlConfigurationError",
-    "UnsupportedServiceProtocolsError",
-    "UnsupportedSignatureVersionError",
-    "ValidationError",
-    "WaiterConfigError",
-    "WaiterError",
-]
+BOTO_BROKEN = names("""
+    HTTPClientError ConnectionError EndpointConnectionError SSLError ConnectionClosedError
+    ReadTimeoutError ConnectTimeoutError ProxyConnectionError ResponseStreamingError
+    IncompleteReadError
+""")
+BOTO_PLACE = names("""
+    AliasConflictParameterError ApiVersionNotFoundError AwsChunkedWrapperError
+    BaseEndpointResolverError BotoCoreError CapacityNotAvailableError ChecksumError ConfigNotFound
+    ConfigParseError CredentialRetrievalError DataNotFoundError EndpointProviderError
+    EndpointResolutionError EndpointVariantError FlexibleChecksumError InfiniteLoopConfigError
+    InvalidChecksumConfigError InvalidConfigError InvalidDNSNameError InvalidDefaultsMode
+    InvalidEndpointConfigurationError InvalidEndpointDiscoveryConfigurationError
+    InvalidExpressionError InvalidHostLabelError InvalidIMDSEndpointError
+    InvalidIMDSEndpointModeError InvalidMaxRetryAttemptsError InvalidProxiesConfigError
+    InvalidRegionError InvalidRetryConfigurationError InvalidRetryModeError
+    InvalidS3AddressingStyleError InvalidS3UsEast1RegionalEndpointConfigError
+    InvalidSTSRegionalEndpointsConfigError LoginAuthorizationCodeError LoginError
+    LoginInsufficientPermissions LoginRefreshRequired LoginTokenLoadError MD5UnavailableError
+    MetadataRetrievalError MissingDependencyException MissingParametersError NoAuthTokenError
+    NoCredentialsError NoRegionError OperationNotPageableError PaginationError ParamValidationError
+    PartialCredentialsError ProfileNotFound RangeError RefreshWithMFAUnsupportedError SSOError
+    SSOTokenLoadError ServiceNotInRegionError StubResponseError TokenRetrievalError
+    UnStubbedResponseError UnauthorizedSSOTokenError UnknownClientMethodError UnknownCredentialError
+    UnknownEndpointError UnknownEndpointResolutionBuiltInName UnknownFIPSEndpointError
+    UnknownKeyError UnknownParameterError UnknownRegionError UnknownServiceError UnknownServiceStyle
+    UnknownSignatureVersionError UnknownTokenProviderError UnseekableStreamError
+    UnsupportedOutpostResourceError UnsupportedS3AccesspointConfigurationError UnsupportedS3ArnError
+    UnsupportedS3ConfigurationError UnsupportedS3ControlArnError
+    UnsupportedS3ControlConfigurationError UnsupportedServiceProtocolsError
+    UnsupportedSignatureVersionError ValidationError WaiterConfigError WaiterError
+""")
 BOTO = {
     **dict.fromkeys(BOTO_BROKEN, PASSES),
     **dict.fromkeys(BOTO_PLACE, PLACE),
@@ -174,68 +107,31 @@ BOTO = {
     **dict.fromkeys(("UndefinedModelAttributeError", "MissingServiceIdError"), INTERNAL),
     **dict.fromkeys(("UnsupportedTLSVersionWarning", "ImminentRemovalWarning"), INTERNAL),
 }
-URLLIB3_BROKEN = [
-    "HTTPError",
-    "PoolError",
-    "RequestError",
-    "SSLError",
-    "ProxyError",
-    "DecodeError",
-    "ProtocolError",
-    "MaxRetryError",
-    "HostChangedError",
-    "TimeoutStateError",
-    "TimeoutError",
-    "ReadTimeoutError",
-    "ConnectTimeoutError",
-    "NewConnectionError",
-    "NameResolutionError",
-    "EmptyPoolError",
-    "FullPoolError",
-    "ClosedPoolError",
-    "LocationValueError",
-    "LocationParseError",
-    "URLSchemeUnknown",
-    "ResponseError",
-    "ResponseNotChunked",
-    "BodyNotHttplibCompatible",
-    "IncompleteRead",
-    "InvalidChunkLength",
-    "InvalidHeader",
-    "ProxySchemeUnknown",
-    "HeaderParsingError",
-    "UnrewindableBodyError",
-]
-URLLIB3_WARNINGS = [
-    "HTTPWarning",
-    "SecurityWarning",
-    "InsecureRequestWarning",
-    "NotOpenSSLWarning",
-    "SystemTimeWarning",
-    "InsecurePlatformWarning",
-    "DependencyWarning",
-]
+URLLIB3_BROKEN = names("""
+    HTTPError PoolError RequestError SSLError ProxyError DecodeError ProtocolError MaxRetryError
+    HostChangedError TimeoutStateError TimeoutError ReadTimeoutError ConnectTimeoutError
+    NewConnectionError NameResolutionError EmptyPoolError FullPoolError ClosedPoolError
+    LocationValueError LocationParseError URLSchemeUnknown ResponseError ResponseNotChunked
+    BodyNotHttplibCompatible IncompleteRead InvalidChunkLength InvalidHeader ProxySchemeUnknown
+    HeaderParsingError UnrewindableBodyError
+""")
+URLLIB3_WARNINGS = names("""
+    HTTPWarning SecurityWarning InsecureRequestWarning NotOpenSSLWarning SystemTimeWarning
+    InsecurePlatformWarning DependencyWarning
+""")
 URLLIB3 = {
     **dict.fromkeys(URLLIB3_BROKEN, PASSES),
     **dict.fromkeys(URLLIB3_WARNINGS, INTERNAL),
     "ProxySchemeUnsupported": NONSENSE,
 }
-REFUSES_KEY = [
-    "AuthenticationException",
-    "PasswordRequiredException",
-    "BadAuthenticationType",
-    "PartialAuthentication",
-    "UnableToAuthenticate",
-]
-SSH_BROKEN = [
-    "SSHException",
-    "BadHostKeyException",
-    "ProxyCommandFailure",
-    "NoValidConnectionsError",
-    "CouldNotCanonicalize",
-    "ConfigParseError",
-    "MessageOrderError",
-]
+REFUSES_KEY = names("""
+    AuthenticationException PasswordRequiredException BadAuthenticationType PartialAuthentication
+    UnableToAuthenticate
+""")
+SSH_BROKEN = names("""
+    SSHException BadHostKeyException ProxyCommandFailure NoValidConnectionsError
+    CouldNotCanonicalize ConfigParseError MessageOrderError
+""")
 SSH = {
     **dict.fromkeys(SSH_BROKEN, (ConnectionLostError, ConnectionLostError, ConnectionLostError)),
     **dict.fromkeys(REFUSES_KEY, (ConnectionLostError, StorageCredentialsError, ConnectionLostError)),
