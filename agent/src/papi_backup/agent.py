@@ -26,8 +26,8 @@ class Agent:
         """Wire the parts; nothing runs yet.  Raises :class:`InvalidParameterError` for settings of no use."""
         self.settings = settings
         self._store = store
-        self._jobs = JobSupervisor(store, settings)
         self._queries = QueryHelper()
+        self._jobs = JobSupervisor(store, settings, self._queries.find_backup)
         self._scheduler = Scheduler(store, settings, self._jobs.enqueue_backup)
         services = Services.create(store, settings, self._jobs, self._queries)
         self._api = ApiServer(settings, services, store.instance_id)

@@ -32,8 +32,8 @@ class ScriptedEngine:
             time.sleep(60)
         elif act == "stumbles":
             stumble(order)
-        elif act == "commits":
-            commit(order)
+        elif act in ("commits", "vanishes", "stumbles_late"):
+            (commit if act == "commits" else get_lost)(order, act, report)
         elif act == "tidies":
             tidy(order)
         elif act == "waits":
@@ -83,6 +83,16 @@ def result(order: BackupOrder) -> JobResult:
     )
 
 
+def get_lost(order: BackupOrder, act: str, report: Report) -> None:
+    """Begin to write the manifest, and tell no success."""
+    report(Progress(committing=True))
+    if act == "stumbles_late":
+        raise TransferError("the storage does not answer")
+    note(order, act, order.backup)
+    wait_for(Path(order.state_dir) / "go")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def tidy(order: BackupOrder) -> None:
     """Work with a helper; both say how they ended, the helper first if it was asked to end at once."""
 
@@ -102,8 +112,9 @@ def tidy(order: BackupOrder) -> None:
         note(order, "tidied", f"the helper ended with {helper.exitcode}")
 
 
-def commit(order: BackupOrder) -> None:
+def commit(order: BackupOrder, act: str, report: Report) -> None:
     """Reach the point of no return, as with a manifest, and have more to do."""
+    del act, report
     refuse_termination()
     note(order, "commits", str(os.getpid()))
     wait_for(Path(order.state_dir) / "go")

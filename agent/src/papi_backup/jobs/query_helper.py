@@ -21,6 +21,7 @@ from papi_backup.jobs.questions import (
     Asked,
     CheckBackup,
     CheckStorage,
+    FindBackup,
     ListBackups,
     ListHostNames,
     PlanRestore,
@@ -31,7 +32,7 @@ from papi_backup.jobs.turns import NoTurnError, Turns
 from papi_backup.model.catalog import CatalogEntry
 from papi_backup.model.check import StorageCheck
 from papi_backup.model.errors import InvalidStorageError, TooManyRequestsError
-from papi_backup.model.job import BackupOrder, RestoreOrder, RestorePlanSummary
+from papi_backup.model.job import BackupOrder, FoundBackup, RestoreOrder, RestorePlanSummary
 from papi_backup.model.storage import StorageAccess, StorageConfig
 
 CHECK_SECONDS = 4.9
@@ -103,6 +104,10 @@ class QueryHelper:
         deadline = self._checked_by(since)
         question = CheckBackup(order, room, deadline - CHECK_MARGIN)
         return decode(StorageCheck, _ask(self._checks, question, order.access.storage, deadline))
+
+    def find_backup(self, order: BackupOrder) -> FoundBackup:
+        """Return what a storage knows of a job with this order, whose outcome was lost."""
+        return decode(FoundBackup, self._list(FindBackup(order), order.access.storage))
 
     def plan_restore(self, order: RestoreOrder) -> RestorePlanSummary:
         """Return what a restore would do."""

@@ -27,6 +27,7 @@ from papi_backup.jobs.questions import (
     Asked,
     CheckBackup,
     CheckStorage,
+    FindBackup,
     ListBackups,
     ListHostNames,
     PlanRestore,
@@ -36,7 +37,7 @@ from papi_backup.jobs.questions import (
 from papi_backup.jobs.redaction import Redactor
 from papi_backup.jobs.worker import write_all
 from papi_backup.model.catalog import CatalogEntry
-from papi_backup.model.job import RestorePlanSummary
+from papi_backup.model.job import FoundBackup, RestorePlanSummary
 
 IDLE_SECONDS = 600.0
 LEAST_SECONDS = 0.5
@@ -65,6 +66,9 @@ class Answers(Protocol):
 
     def check_backup(self, question: CheckBackup) -> object:
         """Return a dataclass with the fields of :class:`StorageCheck`.  Raises :class:`PapiError`."""
+
+    def find_backup(self, question: FindBackup) -> FoundBackup:
+        """Raises :class:`PapiError`."""
 
     def plan_restore(self, question: PlanRestore) -> RestorePlanSummary:
         """Raises :class:`PapiError`."""
@@ -107,6 +111,17 @@ class RealAnswers:
 
         return check_backup(question.order, question.room, seconds_until(question.until))
 
+    def find_backup(self, question: FindBackup) -> FoundBackup:
+        """List the backups of that name, and open the one that has the id."""
+        from papi_backup.engine.backup.result import find_backup  # noqa: PLC0415 - late: a list does not need it
+        from papi_backup.engine.storage.opener import opener_for  # noqa: PLC0415 - late, as above
+
+        storage = opener_for(question.order.access)()
+        try:
+            return find_backup(storage, question.order)
+        finally:
+            storage.close()
+
     def plan_restore(self, question: PlanRestore) -> RestorePlanSummary:
         """Read the manifest and compare; nothing is written."""
         from papi_backup.engine.restore import plan_restore  # noqa: PLC0415 - late: a list does not need it
@@ -126,6 +141,8 @@ def answer(answers: Answers, asked: Asked) -> object:
         return answers.check_storage(question)
     if isinstance(question, CheckBackup):
         return answers.check_backup(question)
+    if isinstance(question, FindBackup):
+        return answers.find_backup(question)
     return answers.plan_restore(question)
 
 

@@ -50,13 +50,20 @@ class CheckBackup:
 
 
 @dataclass(frozen=True, slots=True)
+class FindBackup:
+    """Is the backup there that a job with this order may have written?"""
+
+    order: BackupOrder
+
+
+@dataclass(frozen=True, slots=True)
 class PlanRestore:
     """What would this restore do?"""
 
     order: RestoreOrder
 
 
-Question = ListBackups | ListHostNames | CheckStorage | CheckBackup | PlanRestore
+Question = ListBackups | ListHostNames | CheckStorage | CheckBackup | FindBackup | PlanRestore
 
 
 @dataclass(frozen=True, slots=True)

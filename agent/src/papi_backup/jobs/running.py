@@ -50,6 +50,8 @@ class RunningJob:
         self._reason = ""
         self._kill_at = float("inf")
         self._closed = False
+        self.may_have_committed = False
+        """Whether the worker was about to write its manifest, and did not tell that it is done."""
 
     @property
     def progress(self) -> Progress:
@@ -86,10 +88,13 @@ class RunningJob:
             self.end(f"the worker process sent an unreadable message ({error})")
             return
         for message in messages:
-            if isinstance(message, Progress):
+            if isinstance(message, Progress) and message.committing:
+                self.may_have_committed = True
+            elif isinstance(message, Progress):
                 self._pace.note(message)
             elif self._outcome is None:
                 self._outcome = message
+                self.may_have_committed &= isinstance(message, Failure)
                 self._kill_at = min(self._kill_at, self._monotonic() + EXIT_GRACE)
 
     def _close(self, status: int) -> None:

@@ -90,9 +90,9 @@ class ProgressWriter:
         self._next = monotonic()
 
     def __call__(self, progress: Progress) -> None:
-        """Pass ``progress`` on, or drop it when the last line is recent."""
+        """Pass ``progress`` on, or drop it when the last line is recent; never one that says it commits."""
         now = self._monotonic()
-        if now >= self._next:
+        if progress.committing or now >= self._next:
             self._next = now + PROGRESS_INTERVAL
             write_all(self._pipe, dump_message(progress))
 

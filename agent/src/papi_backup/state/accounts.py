@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 
 from papi_backup.model.account import Account, Role
 from papi_backup.model.errors import InvalidParameterError, NoSuchEntityError
@@ -13,6 +14,7 @@ from papi_backup.state.caller_names import check_new, is_name, refuse_taken
 from papi_backup.state.database import Database, Value
 from papi_backup.state.passwords import PasswordHash, ScryptCost, hash_password, matches, unmatchable
 from papi_backup.state.sessions import end_sessions_of
+from papi_backup.state.spoilt_rows import SpoiltRows, bytes_of, number_of, text_of
 
 MAXIMUM_PASSWORD_BYTES = 1024
 
@@ -20,15 +22,16 @@ MAXIMUM_PASSWORD_BYTES = 1024
 class Accounts:
     """The table ``accounts``.  Names are case-sensitive; hashing happens outside the database's lock."""
 
-    def __init__(self, database: Database, cost: ScryptCost) -> None:
+    def __init__(self, database: Database, cost: ScryptCost, spoilt: SpoiltRows) -> None:
         self._database = database
+        self._spoilt = spoilt
         self._cost = cost
         self._nobody = unmatchable(cost)
 
     def list(self) -> list[Account]:
         """Return all accounts in creation order."""
-        rows = self._database.rows("SELECT name, role FROM accounts ORDER BY created")
-        return [Account(row["name"], row["role"]) for row in rows]
+        rows = self._database.rows("SELECT rowid AS row_number, * FROM accounts ORDER BY created")
+        return [account for account, unused in self._spoilt.read("accounts", rows, _from_row)]
 
     def add(self, name: str, role: Role, password: Secret) -> Account:
         """Make an account; a bad or taken name, role or password is :class:`InvalidParameterError`."""
@@ -67,19 +70,21 @@ class Accounts:
         An unknown name costs the same scrypt, so that time does not tell who exists.  A hash made at
         another cost is renewed at today's.
         """
-        row = self._database.row("SELECT * FROM accounts WHERE name = ?", (name,)) if is_name(name) else None
-        stored = _from_row(row) if row else self._nobody
-        if not matches(password, stored) or row is None:
+        query = "SELECT rowid AS row_number, * FROM accounts WHERE name = ?"
+        row = self._database.row(query, (name,)) if is_name(name) else None
+        found = self._spoilt.read_one("accounts", row, _from_row)
+        account, stored = found or (None, self._nobody)
+        if not matches(password, stored) or account is None:
             return None
         if stored.cost != self._cost:
             # With the old salt, which is the account's stamp: the password is still the same.
             self._store(name, hash_password(password, self._cost, stored.salt), instead_of=stored)
-        return Account(row["name"], row["role"], stored.salt)
+        return replace(account, stamp=stored.salt)
 
     def is_current(self, name: str, stamp: bytes) -> bool:
         """Whether the account is there and has the password that it had when ``stamp`` was told."""
         row = self._database.row("SELECT salt FROM accounts WHERE name = ?", (name,))
-        return row is not None and bytes(row["salt"]) == stamp
+        return row is not None and row["salt"] == stamp
 
     def _hash(self, password: Secret) -> PasswordHash:
         size = len(password.reveal().encode("utf-8", "surrogatepass"))
@@ -102,9 +107,11 @@ def _columns(hashed: PasswordHash) -> tuple[Value, ...]:
     return (hashed.salt, hashed.hash, hashed.cost.n, hashed.cost.r, hashed.cost.p)
 
 
-def _from_row(row: sqlite3.Row) -> PasswordHash:
-    return PasswordHash(
-        row["salt"], row["hash"], ScryptCost(row["scrypt_n"], row["scrypt_r"], row["scrypt_p"])
+def _from_row(row: sqlite3.Row) -> tuple[Account, PasswordHash]:
+    cost = ScryptCost(number_of(row, "scrypt_n"), number_of(row, "scrypt_r"), number_of(row, "scrypt_p"))
+    return (
+        Account(text_of(row, "name"), row["role"]),
+        PasswordHash(bytes_of(row, "salt"), bytes_of(row, "hash"), cost),
     )
 
 

@@ -132,9 +132,22 @@ class Database:
         """Return all rows of a query; asked for a value SQLite cannot hold, none: no row has it."""
         with self._lock, self._errors():
             try:
-                return self._connection.execute(sql, values).fetchall()
+                return self._fetched(sql, values)
             except (OverflowError, UnicodeEncodeError):
                 return []
+
+    def _fetched(self, sql: str, values: Values) -> list[sqlite3.Row]:
+        """Return all rows; text that is no UTF-8, in whichever row, comes with surrogate escapes."""
+        try:
+            return self._connection.execute(sql, values).fetchall()
+        except sqlite3.OperationalError as error:
+            if "decode to UTF-8" not in str(error):
+                raise
+        self._connection.text_factory = _decoded
+        try:
+            return self._connection.execute(sql, values).fetchall()
+        finally:
+            self._connection.text_factory = str
 
     def row(self, sql: str, values: Values = ()) -> sqlite3.Row | None:
         """Return the first row of a query, or None."""
@@ -152,6 +165,10 @@ class Database:
 
     def _errors(self) -> _ErrorsInWords:
         return _ErrorsInWords(self.path)
+
+
+def _decoded(text: bytes) -> str:
+    return text.decode("utf-8", "surrogateescape")
 
 
 class _ErrorsInWords:

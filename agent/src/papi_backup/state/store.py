@@ -26,9 +26,11 @@ from papi_backup.state.schedule_state import ScheduleState
 from papi_backup.state.schema import MIGRATIONS, Migration, migrate, refuse_newer, version_of
 from papi_backup.state.sealing import Cell, Sealer
 from papi_backup.state.sessions import Sessions
+from papi_backup.state.spoilt_rows import SpoiltRows
 from papi_backup.state.ssh_ids import SshIds
 from papi_backup.state.storages import Storages
 from papi_backup.state.tokens import ApiTokens
+from papi_backup.state.unsettled import UnsettledJobs
 
 MACHINE_ID = Path("/etc/machine-id")
 _SQLITE_HEADER = b"SQLite format 3\0"
@@ -53,16 +55,18 @@ class Store:
         self._database = database
         self._claim: int | None = None
         self.instance_id = instance_id(database, machine_id_path)
+        spoilt = SpoiltRows(database)
         self.ssh_ids = SshIds(database, sealer)
         self.storages = Storages(database, sealer)
         self.configs = Configs(database, sealer)
-        self.jobs = Jobs(database, sealer, clock)
-        self.accounts = Accounts(database, password_cost)
-        self.tokens = ApiTokens(database, clock)
-        self.sessions = Sessions(database, clock, session_idle)
-        self.chain_keys = ChainKeys(database, sealer)
-        self.high_water = HighWater(database, sealer)
-        self.schedule_state = ScheduleState(database)
+        self.jobs = Jobs(database, sealer, clock, spoilt)
+        self.accounts = Accounts(database, password_cost, spoilt)
+        self.tokens = ApiTokens(database, clock, spoilt)
+        self.sessions = Sessions(database, clock, session_idle, spoilt)
+        self.chain_keys = ChainKeys(database, sealer, spoilt)
+        self.high_water = HighWater(database, sealer, spoilt)
+        self.schedule_state = ScheduleState(database, spoilt)
+        self.unsettled_jobs = UnsettledJobs(database, spoilt)
 
     @classmethod
     def open(

@@ -21,6 +21,7 @@ from papi_backup.engine.backup.filelist import FileListWriter
 from papi_backup.engine.backup.helpers import HelperPool
 from papi_backup.engine.backup.parent import Choice, choose_parent, next_date
 from papi_backup.engine.backup.previous import PreviousList, list_damage
+from papi_backup.engine.backup.result import result_of
 from papi_backup.engine.backup.select import Selection, skipped_paths
 from papi_backup.engine.backup.setup import WriterSetup, chunker_for
 from papi_backup.engine.backup.tree import IndexWriter
@@ -29,7 +30,7 @@ from papi_backup.engine.backup.walk import Batch, Walker, Warn, normalise_source
 from papi_backup.engine.backup.walk_ahead import Walk, WalkAhead
 from papi_backup.engine.backup.warnings import Warnings
 from papi_backup.engine.catalog import list_backups
-from papi_backup.engine.crypto import KEY_SIZE, ChainKeys, chain_key_check, wrap_chain_key
+from papi_backup.engine.crypto import KEY_SIZE, ChainKeys, wrap_chain_key
 from papi_backup.engine.format import FormatError
 from papi_backup.engine.format.header import (
     SUITE_ENCRYPTED,
@@ -49,7 +50,6 @@ from papi_backup.engine.termination import refuse_termination, termination_defer
 from papi_backup.model.catalog import CatalogEntry
 from papi_backup.model.errors import CorruptedBackupError, PapiError, TransferError
 from papi_backup.model.job import BackupOrder, JobResult, Progress
-from papi_backup.model.secret import Secret
 
 _LONGEST_IDLE = 24 * 3600.0
 _ID_BYTES = 8
@@ -152,6 +152,7 @@ class _Run:
             manifest = self._write(plan, index, sources, walk, started)
             # Whoever cancels now gets a backup: with its manifest it is one, whatever is said of the job.
             refuse_termination()
+            self._report(Progress(committing=True))
         except BaseException:
             with termination_deferred():
                 volumes.abort()
@@ -172,7 +173,7 @@ class _Run:
         entries = list_backups(self._storage, order.host_name, order.backup_name)
         choice = choose_parent(self._storage, order, entries, now, self._cache, damage=self._damage)
         date = next_date(entries, now)
-        backup = secrets.token_hex(_ID_BYTES)
+        backup = order.backup or secrets.token_hex(_ID_BYTES)
         if choice.parent is None:
             header, keys = _new_chain(order)
         else:
@@ -244,26 +245,14 @@ class _Run:
             self._storage.delete(names)
 
     def _result(self, plan: Plan, manifest: Manifest, entry: CatalogEntry) -> JobResult:
-        totals = manifest.totals
-        stored = totals.bytes_stored + entry.manifest_size
-        kind = "Full" if manifest.backup_type == "full" else "Incremental"
         because = f" Full because {plan.choice.reason}." if plan.choice.reason else ""
-        keys = plan.setup.keys
-        cached = f"{keys.chain_key.hex()}:{chain_key_check(keys.chain_key, self._order.encryption_key)}"
-        return JobResult(
-            description=f"{kind} backup of {totals.files} files, {totals.bytes} bytes; "
-            f"read {totals.bytes_read}, stored {stored} bytes.{because}{self._warnings.summary()}",
-            backup_type=manifest.backup_type,
-            size_transferred=stored,
-            files=totals.files,
-            bytes_read=totals.bytes_read,
-            bytes_stored=stored,
+        return result_of(
+            manifest,
+            entry,
+            plan.setup.keys,
+            self._order.encryption_key,
+            told=because + self._warnings.summary(),
             warnings=tuple(self._warnings.kept),
-            backup_date=plan.date,
-            catalog_path=entry.path,
-            chain=manifest.chain,
-            chain_key=Secret(cached) if keys.encrypted else None,
-            high_water=manifest.backup,
         )
 
 
