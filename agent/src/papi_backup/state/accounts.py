@@ -11,7 +11,7 @@ from papi_backup.model.account import Account, Role
 from papi_backup.model.errors import InvalidParameterError, NoSuchEntityError
 from papi_backup.model.secret import Secret
 from papi_backup.state.caller_names import check_new, is_name, refuse_taken
-from papi_backup.state.database import Database, Value
+from papi_backup.state.database import Database, StateError, Value
 from papi_backup.state.passwords import PasswordHash, ScryptCost, hash_password, matches, unmatchable
 from papi_backup.state.sessions import end_sessions_of
 from papi_backup.state.spoilt_rows import SpoiltRows, bytes_of, number_of, text_of
@@ -109,6 +109,8 @@ def _columns(hashed: PasswordHash) -> tuple[Value, ...]:
 
 def _from_row(row: sqlite3.Row) -> tuple[Account, PasswordHash]:
     cost = ScryptCost(number_of(row, "scrypt_n"), number_of(row, "scrypt_r"), number_of(row, "scrypt_p"))
+    if min(cost.n - 1, cost.r, cost.p) < 1 or cost.n & (cost.n - 1):
+        raise StateError("its cost is none that scrypt can have")
     return (
         Account(text_of(row, "name"), row["role"]),
         PasswordHash(bytes_of(row, "salt"), bytes_of(row, "hash"), cost),
