@@ -23,6 +23,7 @@ from papi_backup.agent import Agent
 from papi_backup.config import DEFAULT_FILE, load_settings
 from papi_backup.interpreter import Interpreter
 from papi_backup.model.errors import InvalidParameterError, PapiError
+from papi_backup.state.room import words_of
 from papi_backup.stop_signals import StopSignals
 from papi_backup.systemd import Systemd
 
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except PapiError as error:
             return _refuse(error.message, 1)
         except OSError as error:
-            return _refuse(str(error), 1)
+            return _refuse(words_of(error.filename, error) if error.filename else str(error), 1)
 
 
 def watch(agent: Agent, signals: StopSignals, systemd: Systemd, interpreter: Interpreter) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 from papi_backup.model.errors import InternalError, InvalidParameterError
+from papi_backup.state.room import lacks_room, no_space
 
 Value = str | int | bytes | None
 Values = Sequence[Value] | Mapping[str, Value]
@@ -157,11 +158,7 @@ class Database:
     def copy_to(self, target: Path) -> None:
         """Write a consistent copy, write-ahead log included, to the empty file ``target``."""
         with self._lock, self._errors():
-            copy = sqlite3.connect(f"{target.absolute().as_uri()}?mode=rw", uri=True)
-            try:
-                self._connection.backup(copy)
-            finally:
-                copy.close()
+            self._connection.execute("VACUUM INTO ?", (str(target.absolute()),))
 
     def _errors(self) -> _ErrorsInWords:
         return _ErrorsInWords(self.path)
@@ -190,4 +187,6 @@ class _ErrorsInWords:
             if error.sqlite_errorname in ("SQLITE_CONSTRAINT_FOREIGNKEY", "SQLITE_CONSTRAINT_TRIGGER"):
                 raise ForeignKeyViolationError(str(error)) from error
         elif isinstance(error, sqlite3.DatabaseError) and not isinstance(error, _OUR_MISTAKES):
+            if lacks_room(self._path, error):
+                raise StateError(no_space(f"the state database {self._path}")) from error
             raise StateError(f"the state database {self._path}: {error}") from error

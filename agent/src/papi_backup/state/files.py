@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from papi_backup.state.database import StateError
+from papi_backup.state.room import words_of
 
 DATABASE = "state.db"
 KEY_FILE = "state.key"
@@ -35,7 +36,7 @@ def prepare_directory(directory: Path) -> None:
             directory.chmod(0o700)
             return
     except OSError as error:
-        raise StateError(f"the state directory {directory}: {error.strerror}") from error
+        raise StateError(words_of(f"the state directory {directory}", error)) from error
     if mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise StateError(f"others may write in the state directory {directory}: chmod 700 {directory}")
     if mode & _OTHERS:
@@ -51,7 +52,7 @@ def make_private(path: Path) -> None:
             log.warning("%s had mode %04o: set to 0600; other users may have read it", path, mode)
             path.chmod(0o600)
     except OSError as error:
-        raise StateError(f"{path}: {error.strerror}") from error
+        raise StateError(words_of(path, error)) from error
 
 
 @contextmanager
@@ -69,10 +70,24 @@ def new_private_file(path: Path) -> Iterator[Path]:
         draft.rename(path)
         _sync(path.parent)
     except OSError as error:
-        raise StateError(f"{path}: {error.strerror}") from error
+        raise StateError(words_of(path, error)) from error
     finally:
         for leftover in leftovers:
             leftover.unlink(missing_ok=True)
+
+
+def keep_newest_copies(directory: Path, count: int) -> None:
+    """Remove the copies of the database from before migrations, but the ``count`` of the newest versions."""
+    copies = {
+        int(version): path
+        for path in directory.glob(f"{DATABASE}.version-*")
+        if (version := path.name.rpartition("-")[2]).isdecimal()
+    }
+    for number in sorted(copies)[:-count]:
+        try:
+            copies[number].unlink()
+        except OSError as error:
+            log.warning("%s: %s", copies[number], error.strerror)
 
 
 def state_key(
@@ -127,7 +142,7 @@ def _open_lock(path: Path) -> int:
     try:
         return os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise StateError(f"{path}: {error.strerror}") from error
+        raise StateError(words_of(path, error)) from error
 
 
 def _read(path: Path) -> bytes:

@@ -16,7 +16,12 @@ from papi_backup.state import files
 from papi_backup.state.accounts import Accounts
 from papi_backup.state.chain_keys import ChainKeys
 from papi_backup.state.configs import Configs
-from papi_backup.state.database import Database, StateError
+from papi_backup.state.database import (
+    Database,
+    ForeignKeyViolationError,
+    StateError,
+    UniqueViolationError,
+)
 from papi_backup.state.high_water import HighWater
 from papi_backup.state.instance import instance_id
 from papi_backup.state.instants import utcnow
@@ -33,6 +38,9 @@ from papi_backup.state.tokens import ApiTokens
 from papi_backup.state.unsettled import UnsettledJobs
 
 MACHINE_ID = Path("/etc/machine-id")
+COPIES = 2
+"""Copies of the state that are kept, each from before a migration."""
+
 _SQLITE_HEADER = b"SQLite format 3\0"
 _KEY_CHECK = Cell("meta", "value", "key_check")
 _KEY_CHECK_TEXT = Secret("papi-backup")
@@ -178,13 +186,32 @@ def _open_existing(path: Path, migrations: Sequence[Migration]) -> Database:
         database.configure()
         version = version_of(database)
         if version < len(migrations):
-            with files.new_private_file(path.with_name(f"{path.name}.version-{version}")) as copy:
-                database.copy_to(copy)
-            migrate(database, migrations)
+            _migrate_with_copy(database, path.with_name(f"{path.name}.version-{version}"), migrations)
     except BaseException:
         database.close()
         raise
     return database
+
+
+def _migrate_with_copy(database: Database, copy: Path, migrations: Sequence[Migration]) -> None:
+    """Migrate after the state as it is has been copied; an error names the copy.
+
+    The last two copies are kept: of this version and of the one migrated from before.
+    """
+    try:
+        with files.new_private_file(copy) as draft:
+            database.copy_to(draft)
+    except StateError as error:
+        raise StateError(
+            f"the state was not migrated, because no copy of it could be written to {copy}: {error.message}"
+        ) from error
+    try:
+        migrate(database, migrations)
+    except (StateError, UniqueViolationError, ForeignKeyViolationError) as error:
+        raise StateError(
+            f"the state cannot be migrated ({error}); a copy of the state as it was is {copy}"
+        ) from error
+    files.keep_newest_copies(copy.parent, COPIES)
 
 
 def _refuse_damaged(database: Database) -> None:
