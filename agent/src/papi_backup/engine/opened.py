@@ -348,7 +348,18 @@ def missing_volumes(storage: Storage, opened: OpenedBackup, needed: set[Volume])
 
     Costs LIST requests only.
     """
-    sizes = {found.name: found.size for found in storage.list(opened.prefix)}
+    return wrong_volumes(listed_sizes(storage, opened), opened, needed)
+
+
+def listed_sizes(storage: Storage, opened: OpenedBackup) -> dict[str, int]:
+    """Return the size of every object of the backup's chain by its name."""
+    return {found.name: found.size for found in storage.list(opened.prefix)}
+
+
+def wrong_volumes(
+    sizes: Mapping[str, int], opened: OpenedBackup, needed: set[Volume]
+) -> list[tuple[str, str]]:
+    """Return what :func:`missing_volumes` does, of a chain that has been listed."""
     wrong = []
     for volume in sorted(needed):
         name = volume_name(opened.prefix, volume.backup, volume.kind, volume.number)
@@ -365,7 +376,9 @@ __all__ = [
     "OpenedBackup",
     "PageReader",
     "SegmentReader",
+    "listed_sizes",
     "missing_volumes",
     "open_backup",
     "segment_context",
+    "wrong_volumes",
 ]

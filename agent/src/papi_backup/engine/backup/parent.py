@@ -11,7 +11,14 @@ from datetime import datetime, timedelta
 
 from papi_backup.engine.crypto import chain_key_check
 from papi_backup.engine.format.pages import Volume
-from papi_backup.engine.opened import OpenedBackup, PageReader, SegmentCache, missing_volumes, open_backup
+from papi_backup.engine.opened import (
+    OpenedBackup,
+    PageReader,
+    SegmentCache,
+    listed_sizes,
+    open_backup,
+    wrong_volumes,
+)
 from papi_backup.engine.storage.protocol import Storage
 from papi_backup.model.catalog import CatalogEntry
 from papi_backup.model.errors import CorruptedBackupError, DecryptionKeyError
@@ -27,10 +34,11 @@ _AHEAD = "the previous backup is dated more than a day ahead"
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """The opened parent and the volumes its chain has, with their sizes."""
+    """The opened parent, the volumes its chain has with their sizes, and all objects that lie there."""
 
     opened: OpenedBackup
     volumes: Mapping[tuple[str, str, int], int]
+    listed: Mapping[str, int]
 
 
 @dataclass(slots=True)
@@ -99,12 +107,13 @@ def choose_parent(
         choice.reason = _unfit_chain(opened, order)
         if not choice.reason:
             volumes = set(PageReader(storage, opened, cache).volumes())
-            wrong = missing_volumes(storage, opened, volumes)
+            listed = listed_sizes(storage, opened)
+            wrong = wrong_volumes(listed, opened, volumes)
             if wrong:
                 name, problem = wrong[0]
                 choice.reason = f"{len(wrong)} volumes of the chain are damaged: {name} {problem}"
             else:
-                choice.parent = Parent(opened, _sizes(volumes))
+                choice.parent = Parent(opened, _sizes(volumes), listed)
     except DecryptionKeyError:
         choice.reason = "the encryption key has changed"
     except CorruptedBackupError as error:

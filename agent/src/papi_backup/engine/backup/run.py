@@ -19,6 +19,7 @@ from papi_backup.engine.backup.commit import check_own_volumes, write_manifest
 from papi_backup.engine.backup.excludes import Excludes
 from papi_backup.engine.backup.filelist import FileListWriter
 from papi_backup.engine.backup.helpers import HelperPool
+from papi_backup.engine.backup.leftovers import Leftovers, count_leftovers
 from papi_backup.engine.backup.parent import Choice, choose_parent, next_date
 from papi_backup.engine.backup.previous import PreviousList, list_damage
 from papi_backup.engine.backup.result import result_of
@@ -29,7 +30,7 @@ from papi_backup.engine.backup.volumes import VolumeWriter
 from papi_backup.engine.backup.walk import Batch, Walker, Warn, normalise_sources
 from papi_backup.engine.backup.walk_ahead import Walk, WalkAhead
 from papi_backup.engine.backup.warnings import Warnings
-from papi_backup.engine.catalog import list_backups
+from papi_backup.engine.catalog import list_manifests
 from papi_backup.engine.crypto import KEY_SIZE, ChainKeys, wrap_chain_key
 from papi_backup.engine.format import FormatError
 from papi_backup.engine.format.header import (
@@ -66,6 +67,7 @@ class Plan:
     setup: WriterSetup
     date: datetime
     previous: PreviousList | None
+    leftovers: Leftovers
 
 
 def run_backup(
@@ -170,8 +172,11 @@ class _Run:
     def _plan(self) -> Plan:
         order = self._order
         now = self._now()
-        entries = list_backups(self._storage, order.host_name, order.backup_name)
+        manifests = list_manifests(self._storage, order.host_name, order.backup_name)
+        entries = manifests.whole
         choice = choose_parent(self._storage, order, entries, now, self._cache, damage=self._damage)
+        listed = choice.parent.listed if choice.parent else None
+        leftovers = count_leftovers(self._storage, order, manifests, listed)
         date = next_date(entries, now)
         backup = order.backup or secrets.token_hex(_ID_BYTES)
         if choice.parent is None:
@@ -183,7 +188,7 @@ class _Run:
             keys, context, header.chunker, order.host_name, order.backup_name, header.file_size
         )
         previous = PreviousList(self._storage, choice.parent.opened, self._cache) if choice.parent else None
-        return Plan(choice, header, setup, date, previous)
+        return Plan(choice, header, setup, date, previous, leftovers)
 
     def _write(
         self, plan: Plan, index: IndexWriter, sources: tuple[bytes, ...], walk: Walk, started: int
@@ -251,7 +256,7 @@ class _Run:
             entry,
             plan.setup.keys,
             self._order.encryption_key,
-            told=because + self._warnings.summary(),
+            told=because + plan.leftovers.told() + self._warnings.summary(),
             warnings=tuple(self._warnings.kept),
         )
 
