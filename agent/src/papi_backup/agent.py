@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 from types import TracebackType
 
 from papi_backup.api.server import ApiServer
@@ -15,6 +16,12 @@ from papi_backup.scheduler.loop import Scheduler
 from papi_backup.services.container import Services
 from papi_backup.state.store import Store
 
+log = logging.getLogger(__name__)
+
+LOST = (
+    "the state is new and empty, though its key was there: storages, backup configurations and the job"
+    " history are gone, unless this host never had any"
+)
 REQUEST_SECONDS = 5.0
 """How long a stopping agent lets requests under way end."""
 
@@ -39,6 +46,8 @@ class Agent:
         store = Store.open(settings.state_dir, session_idle_seconds=settings.api.session_idle_seconds)
         try:
             store.claim()
+            if store.is_lost:
+                log.warning("%s", LOST)
             return cls(settings, store)
         except BaseException:
             store.close()
@@ -94,5 +103,5 @@ class Agent:
             return "running: " + ", ".join(f"job {job.job_id}, {describe(job)}" for job in running)
         upcoming = self._scheduler.upcoming()
         if upcoming is None:
-            return "idle; nothing is scheduled"
+            return LOST if self._store.is_lost else "idle; nothing is scheduled"
         return f"idle; next: {upcoming.backup_type} backup of {upcoming.backup_name!r} at {upcoming.run}"

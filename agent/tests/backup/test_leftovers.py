@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import os
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,19 @@ class TestCounted:
     def test_what_is_there_before_the_first_backup(self, host: Host) -> None:
         leave(host.storage(), "00000000000000cc", (7,))
         assert "1 objects, 7 bytes" in back_up(host, "full")
+
+    def test_objects_that_nobody_finishes_once_they_are_a_day_old(self, host: Host) -> None:
+        back_up(host, "full")
+        place = host.base / "storage" / "tmp"
+        for name, size, hours in (("a" * 32, 5, 25), ("b" * 32, 6, 48), ("c" * 32, 7, 23)):
+            (place / name).write_bytes(bytes(size))
+            then = (host.clock - timedelta(hours=hours)).timestamp()
+            os.utime(place / name, (then, then))
+        assert (
+            " Unfinished for more than a day on this storage, of whichever job: 2 objects, 11 bytes."
+            in back_up(host, "inc")
+        )
+        assert len(list(place.iterdir())) == 3
 
 
 class TestNotCounted:

@@ -167,6 +167,21 @@ def test_a_second_agent_on_one_state_is_refused(daemon: AgentProcess) -> None:
     assert daemon.stop() == 0
 
 
+def test_a_state_that_is_gone_while_its_key_is_there_is_said_in_log_status_and_version(
+    daemon: AgentProcess,
+) -> None:
+    with Store.open(daemon.state):
+        pass
+    for path in daemon.state.glob("state.db*"):
+        path.unlink()
+    daemon.start_and_wait()
+    daemon.manager.hears("STATUS=the state is new and empty, though its key was there")
+    assert "WARNING papi_backup.agent: the state is new and empty, though its key was there" in (
+        daemon.log.read_text()
+    )
+    assert daemon.stop() == 0
+
+
 def test_a_damaged_state_is_one_line_and_status_1(daemon: AgentProcess) -> None:
     with Store.open(daemon.state):
         pass

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The host fact ``ansible_local.papi_backup``: version, whether the agent answers, last success by backup."""
+"""The host fact ``ansible_local.papi_backup``: version, whether the agent answers, last success by backup, and whether the state was lost."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import http.client
 import json
 import socket
 from importlib.metadata import version
+from typing import Any
 
 SOCKET = "/run/papi-backup/agent.sock"
 SECONDS = 5
@@ -23,30 +24,39 @@ class Connection(http.client.HTTPConnection):
         self.sock.connect(SOCKET)
 
 
-def jobs() -> list[dict[str, object]]:
-    """Return the job history; raises OSError, HTTPException, ValueError or KeyError."""
+def asked(what: str) -> Any:
+    """Return an answer of the agent; raises OSError, HTTPException, ValueError or KeyError."""
     connection = Connection("localhost")
     try:
-        connection.request("GET", "/papi/backup/job/list.json")
-        answer = json.loads(connection.getresponse().read())
+        connection.request("GET", f"/papi/backup/{what}.json")
+        return json.loads(connection.getresponse().read())["data"]
     finally:
         connection.close()
-    return list(answer["data"])
+
+
+def state_is_lost() -> bool:
+    """Return whether the agent found its key and no state; an agent that does not answer tells nothing."""
+    try:
+        return bool(asked("version")["state_lost"])
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+        return False
 
 
 def facts() -> dict[str, object]:
     """Return the facts, also where the agent does not answer."""
     found: dict[str, object] = {"version": version("papi-backup-agent"), "running": True, "last_success": {}}
+    found["state_lost"] = False
     try:
         last = {
             str(job["backup_name"]): job["end_date"]
-            for job in jobs()
+            for job in asked("job/list")
             if job["job_type"] == "backup" and job["job_status"] == "success"
         }
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
         found["running"] = False
     else:
         found["last_success"] = last
+        found["state_lost"] = state_is_lost()
     return found
 
 

@@ -39,6 +39,11 @@ class AccessService:
         self._brake = FailureBrake(monotonic)
         self._passwords = threading.BoundedSemaphore(_PASSWORDS_AT_ONCE)
 
+    @property
+    def state_is_lost(self) -> bool:
+        """Whether the agent found its key and no state, and has had no configuration since."""
+        return self._store.is_lost
+
     def verify(self, name: str, password: Secret, address: str) -> Identity:
         """Return the account that has this password.
 

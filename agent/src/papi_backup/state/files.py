@@ -17,6 +17,7 @@ from papi_backup.state.room import words_of
 
 DATABASE = "state.db"
 KEY_FILE = "state.key"
+NEW_STATE = "new-state"
 CREDENTIAL = "papi-backup-state-key"
 _KEY_BYTES = 32
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -74,6 +75,24 @@ def new_private_file(path: Path) -> Iterator[Path]:
     finally:
         for leftover in leftovers:
             leftover.unlink(missing_ok=True)
+
+
+def has_key(directory: Path, environment: Mapping[str, str]) -> bool:
+    """Return whether a key is there, from an earlier start or from whoever installed the agent."""
+    credentials = environment.get("CREDENTIALS_DIRECTORY", "")
+    given = bool(credentials) and (Path(credentials) / CREDENTIAL).exists()
+    return given or (directory / KEY_FILE).exists()
+
+
+def take_word_of_new_state(directory: Path) -> bool:
+    """Return whether whoever installed the agent says that a new state is right, and take the word away."""
+    try:
+        (directory / NEW_STATE).unlink()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        log.warning("%s: %s", directory / NEW_STATE, error.strerror)
+    return True
 
 
 def keep_newest_copies(directory: Path, count: int) -> None:

@@ -97,10 +97,12 @@ class Store:
         environment = os.environ if environment is None else environment
         files.prepare_directory(state_dir)
         with files.locked(state_dir, "open.lock"):
-            sealer = Sealer(files.state_key(state_dir, environment))
             path = state_dir / files.DATABASE
+            had_key = files.has_key(state_dir, environment)
+            sealer = Sealer(files.state_key(state_dir, environment))
             if not path.exists():
-                _create(path, sealer, migrations)
+                is_lost = had_key and not files.take_word_of_new_state(state_dir)
+                _create(path, sealer, migrations, is_lost=is_lost)
             files.make_private(path)
             database = _open_existing(path, migrations)
             try:
@@ -116,6 +118,15 @@ class Store:
             except BaseException:
                 database.close()
                 raise
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether this state was made anew beside a key that was there, and had no configuration since.
+
+        The state before it is gone then, unless somebody put the key on a host that never had one.
+        """
+        row = self._database.row("SELECT 1 FROM meta WHERE name = 'lost'")
+        return row is not None and self._database.next_id("configs") == 1
 
     def transaction(self) -> AbstractContextManager[None]:
         """Make several repository calls one atomic, durable step."""
@@ -155,7 +166,7 @@ class Store:
         self.close()
 
 
-def _create(path: Path, sealer: Sealer, migrations: Sequence[Migration]) -> None:
+def _create(path: Path, sealer: Sealer, migrations: Sequence[Migration], *, is_lost: bool) -> None:
     """Make the database under another name first: a crash leaves no half; an empty file is damage."""
     if path.with_name(path.name + "-wal").exists():
         raise StateError(
@@ -169,6 +180,8 @@ def _create(path: Path, sealer: Sealer, migrations: Sequence[Migration]) -> None
                 "INSERT INTO meta (name, value) VALUES ('key_check', ?)",
                 (sealer.seal(_KEY_CHECK_TEXT, _KEY_CHECK),),
             )
+            if is_lost:
+                database.execute("INSERT INTO meta (name, value) VALUES ('lost', x'')")
         finally:
             database.close()
 

@@ -176,7 +176,7 @@ class _Run:
         entries = manifests.whole
         choice = choose_parent(self._storage, order, entries, now, self._cache, damage=self._damage)
         listed = choice.parent.listed if choice.parent else None
-        leftovers = count_leftovers(self._storage, order, manifests, listed)
+        leftovers = count_leftovers(self._storage, order, manifests, listed, now)
         date = next_date(entries, now)
         backup = order.backup or secrets.token_hex(_ID_BYTES)
         if choice.parent is None:

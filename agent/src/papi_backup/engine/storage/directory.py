@@ -115,6 +115,15 @@ class DirectoryStorage:
         directories = [name for name, entry in self._entries(prefix) if entry.is_dir(follow_symlinks=False)]
         return sorted(name.rpartition("/")[2] for name in directories if holds_object(self, f"{name}/"))
 
+    def unfinished(self) -> Sequence[ObjectInfo]:
+        """See ``unfinished.ShowsUnfinished``."""
+        found = []
+        for name, entry in self._entries(f"{TEMPORARY}/"):
+            with contextlib.suppress(FileNotFoundError):  # it was finished meanwhile
+                status = entry.stat(follow_symlinks=False)
+                found.append(ObjectInfo(name, status.st_size, status.st_mtime))
+        return found
+
     def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """See ``protocol.Storage.get``."""
         path = self._root / checked_name(name)

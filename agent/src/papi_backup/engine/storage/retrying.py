@@ -22,6 +22,7 @@ from papi_backup.engine.storage.connecting import (
     untold,
 )
 from papi_backup.engine.storage.protocol import ObjectInfo, ObjectWriter
+from papi_backup.engine.storage.unfinished import unfinished_of
 from papi_backup.model.errors import InvalidStorageError, TransferError
 
 T = TypeVar("T")
@@ -73,6 +74,10 @@ class RetryingStorage:
     def list_children(self, prefix: str) -> Sequence[str]:
         """See ``protocol.Storage.list_children``."""
         return self._again(lambda: self._inner.list_children(prefix), f"listing {prefix or 'everything'}")
+
+    def unfinished(self) -> Sequence[ObjectInfo]:
+        """See ``unfinished.ShowsUnfinished``."""
+        return self._again(lambda: unfinished_of(self._inner), "listing unfinished objects")
 
     def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """See ``protocol.Storage.get``."""

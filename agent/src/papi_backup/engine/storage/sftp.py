@@ -105,6 +105,11 @@ class SftpStorage:
         directories = [name for name, attributes in found if attributes.is_directory]
         return sorted(name.rpartition("/")[2] for name in directories if holds_object(self, f"{name}/"))
 
+    def unfinished(self) -> Sequence[ObjectInfo]:
+        """See ``unfinished.ShowsUnfinished``."""
+        found = self._entries(f"{TEMPORARY}/")
+        return [self._info(name, attributes) for name, attributes in found if not attributes.is_directory]
+
     def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """See ``protocol.Storage.get``."""
         path = self._link.path(checked_name(name))
