@@ -58,6 +58,7 @@ LONG_MODULES = frozenset(
         "test_index_cache",
         "test_kept_rows",
         "test_limits",
+        "test_lost_outcomes",
         "test_manifest_bodies",
         "test_moving_sources",
         "test_page_round_trips",
