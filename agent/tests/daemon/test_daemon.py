@@ -262,9 +262,13 @@ def test_a_worker_does_not_outlive_an_agent_that_is_killed(daemon: AgentProcess,
     for worker in workers:
         eventually(lambda worker=worker: is_gone(worker), "the worker is gone")
     daemon.start_and_wait()
+    # Its storage is asked meanwhile, and does not answer.
+    assert job_in(daemon.state, job_id).job_status == "running"
+    assert daemon.stop() == 0
     failed = job_in(daemon.state, job_id)
     assert failed.job_status == "failed"
-    assert failed.description.startswith("[3015] The agent stopped while this job ran;")
+    told = "[3015] The agent stopped while this job ran. The backup may exist: "
+    assert failed.description.startswith(told)
 
 
 def test_stopping_waits_for_the_drain_timeout_then_ends_the_job_and_says_why(
