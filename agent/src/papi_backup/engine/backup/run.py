@@ -10,7 +10,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from papi_backup import __version__
@@ -138,6 +138,7 @@ class _Run:
         self._pool = pool
         self._storage = storage
         self._report = report
+        self._told = Progress()
         self._now = now
         self._warnings = Warnings()
         location = order.access.storage.location
@@ -154,7 +155,7 @@ class _Run:
             manifest = self._write(plan, index, sources, walk, started)
             # Whoever cancels now gets a backup: with its manifest it is one, whatever is said of the job.
             refuse_termination()
-            self._report(Progress(committing=True))
+            self._tell(replace(self._told, committing=True))
         except BaseException:
             with termination_deferred():
                 volumes.abort()
@@ -168,6 +169,10 @@ class _Run:
         ]
         self._cache.keep_only(names)
         return self._result(plan, manifest, entry)
+
+    def _tell(self, progress: Progress) -> None:
+        self._told = progress
+        self._report(progress)
 
     def _plan(self) -> Plan:
         order = self._order
@@ -196,7 +201,7 @@ class _Run:
         looked = plan.previous.find_sparse_segments() if plan.previous else False
         self._pool.start(plan.setup)
         files = FileListWriter(index, plan.previous, self._warnings.of_path)
-        selection = Selection(self._pool, files, plan.previous, self._warnings, self._report)
+        selection = Selection(self._pool, files, plan.previous, self._warnings, self._tell)
         selection.run(walk(self._warnings.of_path))
         data = self._pool.finish(selection.receive)
         root = files.finish()
