@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The host fact ``ansible_local.papi_backup``: version, whether the agent answers, last success by backup, and whether the state was lost."""
+"""The host fact ``ansible_local.papi_backup``: version, whether it answers, last successes, a lost state."""
 
 from __future__ import annotations
 
