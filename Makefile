@@ -58,6 +58,9 @@ bench-latency: ## a backup and a restore over a long line that stalls and is cut
 build: ## the collection's tarball and the agent's wheel, into build/
 	@scripts/build
 
+torture-floods: ## 30 minutes of strangers' floods while root, a token, a session and a password go on calling
+	@scripts/torture-floods $(ARGS)
+
 PYTHON ?= 3.11,3.13
 wheelhouse: ## all wheels that hosts without an index need, into build/wheelhouse (PYTHON=3.11,3.13)
 	@scripts/wheelhouse "$(PYTHON)"

@@ -5,9 +5,9 @@
     python3 recover.py OBJECTS --list
     python3 recover.py OBJECTS --host HOST --name NAME [--date DATE] [--key-file FILE] --target DIR
 
-OBJECTS holds ``catalog/`` and ``data/`` as on the storage; DIR must be missing or empty.  A second reader of
-format version 1, written from docs/format.md: every byte is authenticated before it is used; what is damaged
-is left out and named, the rest is restored.  Exit status: 0 all restored, 1 something lost, 2 nothing done.
+OBJECTS holds ``catalog/`` and ``data/``, DIR nothing.  A second reader of format version 1 (docs/format.md):
+every byte is authenticated before it is used; what is damaged is left out and named, the rest is restored.
+Exit status: 0 all restored, 1 something lost, 2 nothing done.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ import os
 import re
 import resource
 import stat
-import struct
 import sys
 from collections import namedtuple
 from collections.abc import Callable, Iterator
@@ -35,17 +34,18 @@ import zstandard
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 
-SEGMENT, BODY, HEADER, CACHED_SEGMENTS = 4 << 20, 8 << 20, 64 << 10, 16
+SEGMENT, BODY, HEADER, CACHED_SEGMENTS, MOST_DERIVED = 4 << 20, 8 << 20, 64 << 10, 16, 32
 SUITES = {"enc": "aes-256-cbc+hmac-sha-256", "raw": "raw+hmac-sha-256"}
-ID = "([0-9a-f]{16})"
-MANIFEST_NAME = re.compile(
-    r"(\d{8}T\d{6}Z)-(full|inc)-(enc|raw)-" + f"{ID}-" * 3 + r"(\d{1,18})\.v1", re.ASCII
-)
+ID, HEADER_TOLD = "([0-9a-f]{16})", ("format", "required", "suite", "chain")
+NAME = re.compile(r"(?a)(\d{8}T\d{6}Z)-(full|inc)-(enc|raw)-" + f"{ID}-" * 3 + r"([1-9]\d{0,17})\.v1")
 MALFORMED = (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError, OverflowError)
+BODY_DATE, SLOTS = "%Y-%m-%dT%H:%M:%SZ", ("scrypt", "clear")
+CONTRADICTION = "its contents do not fit its name or this program"
 NO_DOWNGRADE = "a key was given, but the backup is not encrypted: anyone can have written it"
-PARENTS = frozenset((b"", b".", b".."))
 NODES = {"p": stat.S_IFIFO, "c": stat.S_IFCHR, "b": stat.S_IFBLK}
-DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+derive = lru_cache(None)(partial(hashlib.scrypt, r=8, p=1, maxmem=512 << 20, dklen=32))
+name_bytes = partial(str.encode, encoding="utf-8", errors="surrogateescape")
+READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 Found = namedtuple("Found", "date backup kind protection chain instance size path")
 Segment = namedtuple("Segment", "backup volume offset length raw_size tag")
@@ -64,8 +64,7 @@ class RefusedError(Exception):
 def escape(name: str) -> str:
     """Return a host or backup name as it stands in object names."""
     plain = b"abcdefghijklmnopqrstuvwxyz0123456789._-"
-    raw = name.encode("utf-8", "surrogateescape")
-    escaped = "".join(chr(byte) if byte in plain else f"={byte:02x}" for byte in raw)
+    escaped = "".join(chr(byte) if byte in plain else f"={byte:02x}" for byte in name_bytes(name))
     return "=2e" + escaped[1:] if escaped.startswith(".") else escaped
 
 
@@ -73,27 +72,21 @@ def catalog(objects: str, host: str, name: str) -> list[Found]:
     """Return the backups of an escaped host and name, oldest first."""
     directory, found = os.path.join(objects, "catalog", host, name), []
     for file in os.listdir(directory) if os.path.isdir(directory) else ():
-        if match := MANIFEST_NAME.fullmatch(file):
-            kind, backup, size, path = match[2], match[5], int(match[7]), f"{host}/{name}/{file}"
+        if match := NAME.fullmatch(file):
             with suppress(ValueError):
                 date = datetime.strptime(match[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-                found.append(Found(date, backup, kind, match[3], match[4], match[6], size, path))
+                backup, size, path = match[5], int(match[7]), f"{host}/{name}/{file}"
+                found.append(Found(date, backup, match[2], match[3], match[4], match[6], size, path))
     return sorted(found)
 
 
 def read_object(objects: str, name: str, offset: int, length: int) -> bytes:
     """Return bytes of a downloaded object."""
     try:
-        descriptor = os.open(os.path.join(objects, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with open(descriptor, "rb"):
-            return os.pread(descriptor, length, offset)
+        with open(os.open(os.path.join(objects, name), READ), "rb") as file:
+            return os.pread(file.fileno(), length, offset)
     except OSError as error:
         raise DamagedError(f"{name}: {error.strerror}") from None
-
-
-def name_bytes(name: str) -> bytes:
-    """Return a file's name as the system has it."""
-    return name.encode("utf-8", "surrogateescape")
 
 
 def fields(*values: bytes) -> bytes:
@@ -106,31 +99,27 @@ class Keys:
 
     def __init__(self, header: dict[str, Any], found: Found, key: bytes) -> None:
         self.suite, self.encrypted = SUITES[found.protection], found.protection == "enc"
-        if header["format"] != 1 or header["required"] != []:
-            raise RefusedError("the backup needs features that this program does not have")
-        if header["suite"] != self.suite or header["chain"] != found.chain:
-            raise DamagedError("its header and its name contradict each other")
+        if [1, [], self.suite, found.chain] != [header[key] for key in HEADER_TOLD]:
+            raise DamagedError(CONTRADICTION)
         if bool(key) != self.encrypted:
             raise RefusedError("the backup is encrypted: give --key-file" if self.encrypted else NO_DOWNGRADE)
         self._extracted = hmac.digest(bytes.fromhex(found.chain), self._chain_key(header, key), "sha256")
         self.encryption, self.authentication = self._subkey(b"encryption"), self._subkey(b"authentication")
 
     def _chain_key(self, header: dict[str, Any], key: bytes) -> bytes:
+        slots = sorted((s for s in header["slots"] if s["type"] in SLOTS), key=lambda s: s["type"])
         if not self.encrypted:
-            (slot,) = header["slots"]
-            return base64.b64decode(slot["key"])
-        for slot in [slot for slot in header["slots"] if slot["type"] == "scrypt"][:4]:
-            cost = slot["n"]
-            if cost not in [1 << bits for bits in range(10, 19)] or (slot["r"], slot["p"]) != (8, 1):
-                raise DamagedError("its scrypt parameters are outside the allowed ones")
+            return base64.b64decode(dict(*slots)["key"])
+        for slot in slots:
+            cost, rest = slot["n"], (slot["r"], slot["p"])
+            if cost not in [1 << bits for bits in range(10, 19)] or rest != (8, 1) or len(slots) > 4:
+                raise DamagedError("its scrypt slots are outside the allowed ones")
             salt, wrapped = base64.b64decode(slot["salt"]), base64.b64decode(slot["key"])
-            derived = hashlib.scrypt(key, salt=salt, n=cost, r=8, p=1, maxmem=512 << 20, dklen=32)
             with suppress(InvalidUnwrap):
-                return aes_key_unwrap(derived, wrapped)
+                return aes_key_unwrap(derive(key, salt=salt, n=cost), wrapped)
         raise RefusedError("the key does not open this backup")
 
     def _subkey(self, purpose: bytes) -> bytes:
-        """One block of HKDF-SHA-256's expansion (RFC 5869)."""
         return hmac.digest(self._extracted, b"papi-backup 1 " + purpose + b"\x01", "sha256")
 
     def open(self, context: bytes, sealed: bytes, cap: int) -> bytes:
@@ -141,9 +130,9 @@ class Keys:
         if self.encrypted:
             decryptor = Cipher(algorithms.AES(self.encryption), modes.CBC(frame[:16])).decryptor()
             frame = decryptor.update(frame[16:]) + decryptor.finalize()
-        codec, raw_size, payload_size, reserved = struct.unpack_from(">IIII", frame)
-        payload = frame[16 : 16 + payload_size]
-        if codec not in (0, 1 << 24) or reserved or len(payload) != payload_size or raw_size > cap:
+        codec, raw_size, size, reserved = (int.from_bytes(frame[n : n + 4], "big") for n in (0, 4, 8, 12))
+        payload = frame[16 : 16 + size]
+        if codec not in (0, 1 << 24) or reserved or len(payload) != size or raw_size > cap:
             raise DamagedError("its frame is malformed")
         if codec:
             payload = zstandard.ZstdDecompressor().stream_reader(payload).read(raw_size + 1)
@@ -169,19 +158,15 @@ def content_items(page: dict[str, Any], table: list[Segment]) -> list[Piece]:
     return [Piece(None if index == -1 else table[index], offset, length) for index, offset, length in columns]
 
 
-def leaf_entries(page: dict[str, Any]) -> list[Entry]:
+def leaf_entries(page: dict[str, Any], table: list[Segment]) -> list[Entry]:
     """Return the entries of a leaf page; a path that could leave the target is refused."""
-    table = segment_table(page)
     items, start, entries = content_items(page, table), 0, []
     rare = {key: page.get(key, {}) for key in ("lists", "x", "l", "h", "r", "fl")}
     columns = zip(*(page[key] for key in ("t", "d", "n", "m", "o", "mt", "ct", "in", "s", "c")), strict=True)
     for row, (kind, place, name, mode, who, mtime, ctime, inode, size, count) in enumerate(columns):
         path = name_bytes((page["dirs"][place] + "/" if page["dirs"][place] else "") + name)
-        if (
-            "/" in name
-            or b"\0" in path
-            or ((path or kind != "d") and not PARENTS.isdisjoint(path.split(b"/")))
-        ):
+        climbs = (path or kind != "d") and not {b"", b".", b".."}.isdisjoint(path.split(b"/"))
+        if climbs or "/" in name or b"\0" in path:
             raise DamagedError(f"the path {path!r} is not allowed")
         more = {key: rows[str(row)] for key, rows in rare.items() if str(row) in rows}
         more["x"] = {name_bytes(key): base64.b64decode(value) for key, value in more.get("x", {}).items()}
@@ -197,11 +182,10 @@ class Backup:
     """A backup with a verified manifest."""
 
     def __init__(self, objects: str, found: Found, key: bytes) -> None:
-        self._objects, self._found = objects, found
-        self._host, self._name, _file = found.path.split("/")
+        self._objects, self.found = objects, found
+        self._place, name = found.path.rpartition("/")[0], "catalog/" + found.path
         self._cached = lru_cache(CACHED_SEGMENTS)(self._segment)
         self.problems: list[str] = []
-        name = "catalog/" + found.path
         data = read_object(objects, name, 0, 2 * BODY)
         length = int.from_bytes(data[8:12], "big")
         if data[:8] != b"PAPIBKP1" or len(data) != found.size or length > HEADER:
@@ -211,28 +195,47 @@ class Backup:
             self._keys = Keys(json.loads(before[12:]), found, key)
             context = self._context(found.backup, "m", 0, 0) + fields(found.path.encode(), before)
             self.manifest = json.loads(self._keys.open(context, sealed, BODY))
-            if self.manifest["required"] != []:
-                raise RefusedError("the backup needs features that this program does not have")
-        except (*MALFORMED, DamagedError, zstandard.ZstdError, struct.error) as error:
+            told = [self.manifest[key] for key in ("backup", "type", "chain", "instance", "date")]
+            place = f"{escape(self.manifest['host'].lower())}/{escape(self.manifest['name'])}"
+            ids = (found.backup, found.kind, found.chain, found.instance, f"{found.date:{BODY_DATE}}")
+            told += [self.manifest["format"], self.manifest["required"], place]
+            if told != [*ids, 1, [], self._place]:
+                raise DamagedError(CONTRADICTION)
+        except (*MALFORMED, DamagedError, zstandard.ZstdError) as error:
             raise DamagedError(f"{name}: {error}") from None
 
     def _context(self, backup: str, kind: str, volume: int, offset: int) -> bytes:
-        suite, host, name = self._keys.suite.encode(), self._host.encode(), self._name.encode()
-        ids = (bytes.fromhex(self._found.chain), bytes.fromhex(backup))
+        names = [part.encode() for part in (self._keys.suite, *self._place.split("/"))]
+        ids = (bytes.fromhex(self.found.chain), bytes.fromhex(backup))
         place = (kind.encode(), volume.to_bytes(8, "big"), offset.to_bytes(8, "big"))
-        return fields(b"papi-backup", b"\x00\x01", suite, host, name, *ids, *place)
+        return fields(b"papi-backup", b"\x00\x01", *names, *ids, *place)
+
+    def _volume(self, backup: str, kind: str, number: int) -> str:
+        return f"data/{self._place}/{self.found.chain}/{backup}/{kind}/{number // 1000}/{number}"
+
+    def check_volumes(self) -> None:
+        """Note every volume that is missing, or of another size than the table says."""
+        try:
+            table, rows = segment_table(self.manifest), list(self.manifest["volumes"])
+            for row in self.manifest["volume_pages"]:
+                rows += json.loads(bytes(self.bytes_of("i", Piece(table[row[0]], *row[1:]))))["v"]
+            for backup, kind, first, sizes in rows:
+                for number, size in enumerate(sizes, first):
+                    path = Path(self._objects, name := self._volume(backup, kind, number))
+                    if not path.is_file() or path.stat().st_size != size:
+                        self.problems.append(f"{name}: is missing, or has not the {size} bytes of the table")
+        except (*MALFORMED, DamagedError) as error:
+            self.problems.append(f"a part of the volume table is lost: {error}")
 
     def _segment(self, kind: str, segment: Segment) -> bytes:
-        """Return a segment's raw bytes, verified."""
-        place = f"{segment.backup}/{kind}/{segment.volume // 1000}/{segment.volume}"
-        volume = f"data/{self._host}/{self._name}/{self._found.chain}/{place}"
+        volume = self._volume(segment.backup, kind, segment.volume)
         context = self._context(segment.backup, kind, segment.volume, segment.offset)
         sealed = read_object(self._objects, volume, segment.offset, segment.length)
         try:
             if len(sealed) != segment.length or sealed[-32:] != segment.tag:
                 raise DamagedError("another segment lies there, or a part of one")
             return self._keys.open(context, sealed, segment.raw_size)
-        except (DamagedError, ValueError, zstandard.ZstdError, struct.error) as error:
+        except (DamagedError, ValueError, zstandard.ZstdError) as error:
             raise DamagedError(f"{volume}: at {segment.offset}: {error}") from None
 
     def bytes_of(self, kind: str, piece: Piece) -> memoryview:
@@ -245,23 +248,21 @@ class Backup:
     def entries(self) -> Iterator[Entry]:
         """Yield the file list; parts of it that are damaged are noted and left out."""
         last: list[bytes] = []
-        if (root := self.manifest["root"]) is not None:
-            table = segment_table(self.manifest)
-            for entry in self._below(Piece(table[root[0]], root[1], root[2])):
-                if entry.path.split(b"/") <= last:
-                    raise DamagedError("the file list is not in order")
-                last = entry.path.split(b"/")
-                yield entry
+        row, table = self.manifest["root"], segment_table(self.manifest)
+        for entry in self._below(Piece(table[row[0]], *row[1:])) if row is not None else ():
+            if entry.path.split(b"/") <= last:
+                self.problems.append("the rest of the file list is not in order")
+                return
+            last = entry.path.split(b"/")
+            yield entry
 
     def _below(self, reference: Piece) -> Iterator[Entry]:
         entries, children = list[Entry](), list[Piece]()
         try:
             page = json.loads(bytes(self.bytes_of("i", reference)))
-            if page["k"] == "leaf":
-                entries = leaf_entries(page)
-            elif page["k"] == "node":
-                table = segment_table(page)
-                children = [Piece(table[row[0]], row[1], row[2]) for row in page["c"]]
+            table = segment_table(page)
+            entries = leaf_entries(page, table) if page["k"] == "leaf" else []
+            children = [Piece(table[row[0]], *row[1:3]) for row in page["c"]] if page["k"] == "node" else []
             if not entries and not children:
                 raise DamagedError("a page is empty or of a wrong kind")
         except (*MALFORMED, DamagedError) as error:
@@ -274,22 +275,20 @@ class Backup:
         """Yield a file's content, which is as long as the file."""
         pieces = self._pieces_below(entry.more["lists"]) if "lists" in entry.more else entry.pieces
         left = entry.size
-        for piece in pieces:
-            left -= piece.length
-            if piece.length <= 0 or left < 0:
+        for one in pieces:
+            left -= one.length
+            if one.length <= 0 or left < 0:
                 break
-            yield piece
+            yield one
         if left:
             raise DamagedError("its content list is of another length")
 
     def _pieces_below(self, reference: Piece) -> Iterator[Piece]:
         page = json.loads(bytes(self.bytes_of("i", reference)))
         table = segment_table(page)
-        if page["k"] == "items":
-            yield from content_items(page, table)
-            return
-        for row in page["c"]:
-            yield from self._pieces_below(Piece(table[row[0]], row[1], row[2]))
+        yield from content_items(page, table) if page["k"] == "items" else ()
+        for row in page.get("c", ()):
+            yield from self._pieces_below(Piece(table[row[0]], *row[1:3]))
 
 
 class Target:
@@ -334,12 +333,10 @@ class Target:
         elif entry.kind == "l":
             os.symlink(name_bytes(entry.more["l"]), name, dir_fd=place)
         else:
-            device = os.makedev(*entry.more.get("r", (0, 0)))
-            os.mknod(name, NODES[entry.kind] | 0o600, device, dir_fd=place)
+            os.mknod(name, NODES[entry.kind] | 0o600, os.makedev(*entry.more.get("r", (0, 0))), dir_fd=place)
         self._finish(entry, b"/proc/self/fd/%d/%s" % (place, name))
 
     def _enter(self, parent: bytes) -> int:
-        """Return the open parent; directories left behind get their metadata, lost ones are made."""
         while self._open[-1][0] and not (parent + b"/").startswith(self._open[-1][0] + b"/"):
             self._leave()
         path, place, _entry = self._open[-1]
@@ -350,7 +347,7 @@ class Target:
 
     def _descend(self, path: bytes, name: bytes, place: int, entry: Entry | None) -> int:
         os.mkdir(name, 0o700, dir_fd=place)
-        self._open.append((path, os.open(name, DIRECTORY, dir_fd=place), entry))
+        self._open.append((path, os.open(name, READ | os.O_DIRECTORY, dir_fd=place), entry))
         return self._open[-1][1]
 
     def _leave(self) -> None:
@@ -376,14 +373,10 @@ class Target:
 
     def _finish(self, entry: Entry, path: bytes) -> None:
         """Give a file its metadata; what cannot be given is a warning."""
-        steps: list[Callable[[], object]] = []
-        if os.geteuid() == 0:
-            steps.append(partial(os.lchown, path, *entry.owner))
-        for name, value in entry.more["x"].items():
-            steps.append(partial(os.setxattr, path, name, value, follow_symlinks=False))
-        if entry.kind != "l":
-            steps.append(partial(os.chmod, path, entry.mode))
-        steps.append(partial(os.utime, path, ns=(entry.mtime, entry.mtime), follow_symlinks=False))
+        steps: list[Callable[[], object]] = [partial(os.lchown, path, *entry.owner)] * (os.geteuid() == 0)
+        steps += [partial(os.setxattr, path, *one, follow_symlinks=False) for one in entry.more["x"].items()]
+        steps += [] if entry.kind == "l" else [partial(os.chmod, path, entry.mode)]
+        steps += [partial(os.utime, path, ns=(entry.mtime, entry.mtime), follow_symlinks=False)]
         for step in steps:
             try:
                 step()
@@ -391,31 +384,45 @@ class Target:
                 self.warnings.append(f"{os.fsdecode(entry.path)!r}: {error}")
 
 
-def list_all(objects: str) -> None:
-    """Print every backup of every host, by names alone."""
-    for place in sorted(Path(objects, "catalog").glob("*/*")):
-        for one in catalog(objects, *place.parts[-2:]):
-            print(f"{one.date:%Y-%m-%dT%H:%M:%SZ} {one.kind:4} {one.protection} {one.path}")
+def choose(objects: str, candidates: list[Found], key: bytes) -> Backup:
+    """Return the backup of the newest second that opens; an older one never stands in for a newer one."""
+    failed = list[tuple[datetime, str]]()
+    for one in reversed(candidates):
+        try:
+            backup = Backup(objects, one, key)
+            if not failed or failed[0][0] == one.date:
+                sys.stderr.writelines(f"warning: of the same second: {text}\n" for _date, text in failed)
+                return backup
+            failed[9:] = [(one.date, f"the newest that opens is of {one.date}: --date gives it")]
+            break
+        except (DamagedError, RefusedError) as error:
+            failed.append((one.date, f"{one.path}: {error}"))
+            if derive.cache_info().misses > MOST_DERIVED:
+                break
+    raise RefusedError("; ".join(text for _date, text in failed[:10]) or "there is no such backup")
 
 
-def recover(arguments: argparse.Namespace) -> int:
-    """Restore one backup; return the exit status."""
-    key = Path(arguments.key_file).read_bytes().removesuffix(b"\n") if arguments.key_file else b""
-    candidates = catalog(arguments.objects, escape(arguments.host.lower()), escape(arguments.name))
-    date = datetime.fromisoformat(arguments.date or "9999-12-31").replace(tzinfo=UTC)
-    candidates = [one for one in candidates if one.date <= date]
-    if not candidates:
-        raise RefusedError("there is no such backup")
-    found = candidates[-1]
-    backup = Backup(arguments.objects, found, key)
-    os.makedirs(arguments.target, mode=0o700, exist_ok=True)
-    if os.listdir(arguments.target):
-        raise RefusedError(f"{arguments.target} is not empty")
+def recover(given: argparse.Namespace) -> int:
+    """List backups or restore one; return the exit status."""
+    if given.list:
+        places = sorted(Path(given.objects, "catalog").glob("*/*"))
+        for one in (one for place in places for one in catalog(given.objects, *place.parts[-2:])):
+            print(f"{one.date:{BODY_DATE}} {one.kind:4} {one.protection} {one.path}")
+        return 0
+    key = Path(given.key_file).read_bytes().removesuffix(b"\n") if given.key_file else b""
+    candidates = catalog(given.objects, escape(given.host.lower()), escape(given.name))
+    date = datetime.fromisoformat(given.date or "9999-12-31").replace(tzinfo=UTC)
+    backup = choose(given.objects, [one for one in candidates if one.date <= date], key)
+    os.makedirs(given.target, mode=0o700, exist_ok=True)
+    root = os.open(given.target, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    if os.listdir(root):
+        raise RefusedError(f"{given.target} is not empty")
+    found = backup.found
     print(f"{found.path}\nof {found.date}, instance {found.instance}, number {backup.manifest['sequence']}")
-    target = Target(backup, os.open(arguments.target, os.O_RDONLY | os.O_DIRECTORY))
-    target.restore()
-    for line in [f"warning: {text}" for text in target.warnings] + [f"LOST: {text}" for text in target.lost]:
-        print(line, file=sys.stderr)
+    backup.check_volumes()
+    (target := Target(backup, root)).restore()
+    told = [f"warning: {text}\n" for text in target.warnings] + [f"LOST: {text}\n" for text in target.lost]
+    sys.stderr.writelines(told)
     print(f"{target.restored} entries restored, {len(target.lost)} lost, {len(target.warnings)} warnings")
     return 1 if target.lost else 0
 
@@ -427,16 +434,13 @@ def main() -> int:
     for option in ("host", "name", "date", "key-file", "target"):
         parser.add_argument(f"--{option}", default="")
     parser.add_argument("--list", action="store_true")
-    arguments = parser.parse_args()
+    given = parser.parse_args()
+    if not (given.list or (given.host and given.name and given.target)):
+        parser.error("--host, --name and --target are needed")
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     os.umask(0o077)
     try:
-        if arguments.list:
-            list_all(arguments.objects)
-            return 0
-        if not (arguments.host and arguments.name and arguments.target):
-            parser.error("--host, --name and --target are needed")
-        return recover(arguments)
+        return recover(given)
     except (DamagedError, RefusedError, OSError, ValueError) as error:
         print(f"recover: {error}", file=sys.stderr)
         return 2

@@ -27,7 +27,7 @@ ROOMS = (
     ("engine",),
     ("config", "limit_settings", "toml_table"),
     ("state",),
-    ("model",),
+    ("model", "host_paths", "confinement", "memory_limit"),
 )
 """From top to bottom; a room imports from its own line and from lines below."""
 

@@ -63,7 +63,7 @@ def measure(directory: Path, hosts: int, backups: int) -> dict[str, int]:
     def count(model: Any, **_unused: Any) -> None:
         requests[model.name] += 1
 
-    _session().events.register("before-call.s3.*", count)
+    _session()[0].events.register("before-call.s3.*", count)
     counts = {}
     with S3Server(directory / "catalog-server") as server:
         server.make_bucket(BUCKET)

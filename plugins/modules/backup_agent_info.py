@@ -78,6 +78,13 @@ agent:
       type: str
       returned: always
       sample: 77d0e1a2b3c4d5e6
+    state_lost:
+      description:
+        - Whether it found its key and no state, and has had no backup configuration since; a warning then says so.
+        - Absent from an agent of an older version.
+      type: bool
+      returned: always
+      sample: false
 collection_version:
   description: Version of the collection.
   returned: success
@@ -89,7 +96,7 @@ version_mismatch:
   type: bool
   sample: false
 healthy:
-  description: Whether no backup is in RV(stale_backups) or RV(failed_backups).
+  description: Whether no backup is in RV(stale_backups) or RV(failed_backups), and the agent's state is not lost.
   returned: success
   type: bool
   sample: true
@@ -175,6 +182,11 @@ OPTIONS = {
 }
 ARGUMENT_SPEC = AGENT + ArgumentSpec(OPTIONS)
 
+STATE_LOST = (
+    "The agent found its key and no state: its storages, backup configurations and job history are gone, "
+    "unless this host never had any. Configure it again, or stop it and put its state back."
+)
+
 FAILURE_FIELDS = ("backup_name", "job_id", "end_date", "error_code", "description")
 
 
@@ -224,13 +236,16 @@ def run(task):
     words = mismatch(versions["agent"])
     if words:
         task.warn(words)
+    state_lost = bool(versions.get("state_lost"))
+    if state_lost:
+        task.warn(STATE_LOST)
     now = datetime.now(timezone.utc).replace(tzinfo=None)
     stale_backups, failed_backups = stale(configs, jobs, now, task.params["stale_after_hours"]), failed(configs, jobs)
     task.result.update(
         agent=versions,
         collection_version=COLLECTION_VERSION,
         version_mismatch=bool(words),
-        healthy=not (stale_backups or failed_backups),
+        healthy=not (stale_backups or failed_backups or state_lost),
         stale_backups=stale_backups,
         failed_backups=failed_backups,
         jobs={status: len(_resources.matching(jobs, job_status=status)) for status in ("waiting", "running")},

@@ -47,6 +47,7 @@ options:
         and an existing one keeps its key.
       - It is compared by the agent, so giving it does not make a task report a change.
       - After a change the next backup is a full one. Earlier backups still need the earlier key.
+      - A key of nothing but blanks is refused. One with fewer than 8 characters is a warning.
     type: str
   paths:
     description:
@@ -315,6 +316,7 @@ SCHEDULE_SPEC = {
     "time_run": {"type": "list", "elements": "int", "default": []},
 }
 
+LEAST_CHARACTERS = 8
 ARGUMENT_SPEC = AGENT + ArgumentSpec(
     {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -346,6 +348,8 @@ def wanted_params(task, current):
     for kind in BACKUP_TYPES:
         wanted.update(schedule_params(kind, task.params[kind] or (current or {}).get(kind) or NO_SCHEDULE))
     wanted.update(task.given("encryption_key", "paths", "excludes"))
+    if 0 < len(wanted.get("encryption_key", "")) < LEAST_CHARACTERS:
+        task.warn("The encryption_key has fewer than {0} characters and is soon guessed.".format(LEAST_CHARACTERS))
     return wanted
 
 

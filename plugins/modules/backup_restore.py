@@ -75,6 +75,13 @@ options:
     type: str
     choices: [always, changed, never, fail]
     default: changed
+  numeric_owner:
+    description:
+      - Whether owners get the numbers that they have in the backup, as a whole system restored from a rescue system needs.
+      - Otherwise they get those that their names have on the host, and their own where the host does not know the name.
+    type: bool
+    default: false
+    version_added: "1.1.0"
 seealso:
   - module: papi.backup.backup_info
   - module: papi.backup.backup_run
@@ -326,6 +333,7 @@ OPTIONS = {
     "target_dir": {"type": "str"},
     "include": {"type": "list", "elements": "str"},
     "overwrite": {"type": "str", "choices": ["always", "changed", "never", "fail"], "default": "changed"},
+    "numeric_owner": {"type": "bool", "default": False},
 }
 ARGUMENT_SPEC = AGENT + WAIT + ArgumentSpec(OPTIONS)
 

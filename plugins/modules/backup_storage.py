@@ -62,7 +62,7 @@ options:
   host_key:
     description:
       - The public host key of the SSH server, as V(ssh-ed25519 AAAA...), without a host name.
-      - When it has never been given, the key that the first successful test finds is pinned.
+      - When it has never been given, the key that the first successful contact finds is pinned.
         A server that shows another key later is refused.
       - Left out, what is pinned stays, unless O(server_name) or O(ssh_port) changes; then it is forgotten.
     type: str

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
@@ -43,6 +43,11 @@ class Stored:
     metadata: dict[str, str]
 
 
+def _refuses_nothing(kind: str, headers: Mapping[str, str]) -> tuple[int, str, str] | None:
+    del kind, headers
+    return None
+
+
 @dataclass
 class MemoryS3:
     """One bucket's content, how the server behaves, and the troubles to come.  A context manager."""
@@ -50,7 +55,10 @@ class MemoryS3:
     troubles: list[Trouble] = field(default_factory=list)
     create_only: CREATE_ONLY = "honoured"
     keeps_metadata: bool = True
+    refuses: Callable[[str, Mapping[str, str]], tuple[int, str, str] | None] = _refuses_nothing
+    """Is asked of each request, by its kind and headers in lower case: a refusal's status, code, message."""
     knows_ranges: bool = True
+    forgets_dates: bool = False
     knows_bulk_delete: bool = True
     page: int = 3
     shrink: int = 0
@@ -91,8 +99,9 @@ class MemoryS3:
 class RefusedError(Exception):
     """A request is answered with an error."""
 
-    def __init__(self, status: int, code: str) -> None:
+    def __init__(self, status: int, code: str, message: str = "told so") -> None:
         super().__init__(code)
+        self.message = message
         self.status = status
         self.code = code
 
@@ -123,11 +132,14 @@ class _Handler(BaseHTTPRequestHandler):
             if trouble and trouble.lose_request:
                 self._hang_up()
                 return
+            told = {name.lower(): value for name, value in self.headers.items()}
+            if refusal := self.content.refuses(kind, told):
+                raise RefusedError(*refusal)
             if trouble and trouble.status:
                 raise RefusedError(trouble.status, trouble.code)
             answer = getattr(self, f"_{kind}")()
         except RefusedError as error:
-            text = f"{_XML}<Error><Code>{error.code}</Code><Message>told so</Message></Error>"
+            text = f"{_XML}<Error><Code>{error.code}</Code><Message>{error.message}</Message></Error>"
             answer = (error.status, text.encode(), {})
         if trouble and trouble.lose_reply:
             self._hang_up()
@@ -187,6 +199,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _head(self) -> Answer:
         stored = self._stored()
         status, headers = self._get()[::2]
+        if self.content.forgets_dates:
+            del headers["Last-Modified"]
         return status, b"", headers | {"Content-Length": str(len(stored.data))}
 
     def _stored(self) -> Stored:

@@ -4,17 +4,26 @@
 
 from __future__ import annotations
 
+import logging
+from functools import partial
 from types import TracebackType
 
 from papi_backup.api.server import ApiServer
 from papi_backup.config import Settings
 from papi_backup.jobs.heartbeat import stuck
+from papi_backup.jobs.host_keys import pin_host_key
 from papi_backup.jobs.query_helper import QueryHelper
 from papi_backup.jobs.supervisor import JobSupervisor, describe
 from papi_backup.scheduler.loop import Scheduler
 from papi_backup.services.container import Services
 from papi_backup.state.store import Store
 
+log = logging.getLogger(__name__)
+
+LOST = (
+    "the state is new and empty, though its key was there: storages, backup configurations and the job"
+    " history are gone, unless this host never had any"
+)
 REQUEST_SECONDS = 5.0
 """How long a stopping agent lets requests under way end."""
 
@@ -26,8 +35,8 @@ class Agent:
         """Wire the parts; nothing runs yet.  Raises :class:`InvalidParameterError` for settings of no use."""
         self.settings = settings
         self._store = store
-        self._jobs = JobSupervisor(store, settings)
-        self._queries = QueryHelper()
+        self._queries = QueryHelper(seen=partial(pin_host_key, store))
+        self._jobs = JobSupervisor(store, settings, self._queries.find_backup)
         self._scheduler = Scheduler(store, settings, self._jobs.enqueue_backup)
         services = Services.create(store, settings, self._jobs, self._queries)
         self._api = ApiServer(settings, services, store.instance_id)
@@ -39,6 +48,8 @@ class Agent:
         store = Store.open(settings.state_dir, session_idle_seconds=settings.api.session_idle_seconds)
         try:
             store.claim()
+            if store.is_lost:
+                log.warning("%s", LOST)
             return cls(settings, store)
         except BaseException:
             store.close()
@@ -84,7 +95,7 @@ class Agent:
         """Return the names of loops that should run and have been silent for too long."""
         heartbeats = [self._jobs.heartbeat]
         if self._serving:
-            heartbeats += [self._api.heartbeat, self._scheduler.heartbeat]
+            heartbeats += [*self._api.heartbeats, self._scheduler.heartbeat]
         return stuck(heartbeats)
 
     def status(self) -> str:
@@ -94,5 +105,5 @@ class Agent:
             return "running: " + ", ".join(f"job {job.job_id}, {describe(job)}" for job in running)
         upcoming = self._scheduler.upcoming()
         if upcoming is None:
-            return "idle; nothing is scheduled"
+            return LOST if self._store.is_lost else "idle; nothing is scheduled"
         return f"idle; next: {upcoming.backup_type} backup of {upcoming.backup_name!r} at {upcoming.run}"

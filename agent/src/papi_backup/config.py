@@ -22,6 +22,7 @@ from papi_backup.limit_settings import IO_CLASSES, read_limits
 from papi_backup.model.errors import InvalidParameterError
 from papi_backup.model.limits import UNLIMITED, Limits
 from papi_backup.model.names import MAXIMUM_ESCAPED, escape
+from papi_backup.model.origin import normal_origin
 from papi_backup.model.schedule import BackupConfig, SourceSet
 from papi_backup.toml_table import Table
 
@@ -40,6 +41,7 @@ class ApiSettings:
     """``[api]``: the listeners.  ``listen`` is "host:port" or ""; session idle time in seconds.
 
     ``tls_self_made``: the agent makes its own certificate, for ``tls_names`` besides the host's own.
+    ``allowed_origins``: whose pages may use a session's cookie, as :func:`normal_origin` writes them.
     """
 
     socket: Path | None = None
@@ -50,6 +52,7 @@ class ApiSettings:
     session_idle_seconds: int = 1800
     tls_self_made: bool = False
     tls_names: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
 
     @property
     def listen_host(self) -> str:
@@ -219,6 +222,7 @@ def _api(table: Table) -> ApiSettings:
         session_idle_seconds=table.integer("session_idle_seconds", 1800, 10, 604_800),
         tls_self_made=self_made,
         tls_names=_tls_names(table, self_made),
+        allowed_origins=_allowed_origins(table),
     )
     table.refuse_unknown()
     return settings
@@ -247,6 +251,17 @@ def _tls_names(table: Table, self_made: bool) -> tuple[str, ...]:
         if not _TLS_NAME.fullmatch(name):
             raise table.error("tls_names", f"{name!r} is neither a host name nor an IP address")
     return names
+
+
+def _allowed_origins(table: Table) -> tuple[str, ...]:
+    given = table.texts("allowed_origins")
+    for origin in given:
+        if not normal_origin(origin):
+            raise table.error(
+                "allowed_origins",
+                f"{origin!r} is no origin: write https://host or https://host:port, no path",
+            )
+    return tuple(dict.fromkeys(normal_origin(origin) for origin in given))
 
 
 def _is_loopback(host: str) -> bool:

@@ -21,8 +21,10 @@ from pathlib import Path
 from papi_backup import __version__
 from papi_backup.agent import Agent
 from papi_backup.config import DEFAULT_FILE, load_settings
+from papi_backup.confinement import keep_to_itself
 from papi_backup.interpreter import Interpreter
 from papi_backup.model.errors import InvalidParameterError, PapiError
+from papi_backup.state.room import words_of
 from papi_backup.stop_signals import StopSignals
 from papi_backup.systemd import Systemd
 
@@ -41,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, default=DEFAULT_FILE, help="agent.toml (default: %(default)s)")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     options = parser.parse_args(arguments)
+    keep_to_itself()
     log_to_stderr()
     raise_descriptor_limit()
     try:
@@ -56,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except PapiError as error:
             return _refuse(error.message, 1)
         except OSError as error:
-            return _refuse(str(error), 1)
+            return _refuse(words_of(error.filename, error) if error.filename else str(error), 1)
 
 
 def watch(agent: Agent, signals: StopSignals, systemd: Systemd, interpreter: Interpreter) -> int:

@@ -116,8 +116,9 @@ def _variants(example: Example, parameter: str, sort: Sort) -> Iterator[_Variant
         blank = 3005 if required or sort.blank_refused else ACCEPTED
         yield _Variant("missing", absent, _unless_refused(example, without, absent))
         for value in ("", "   "):
-            # A secret may be blanks.
+            # A secret may be blanks, but not the key of new backups.
             code = ACCEPTED if value and "key" in parameter and not required else blank
+            code = 3005 if value and sort.blanks_refused else code
             yield _Variant("empty", code, _unless_refused(example, base | {parameter: value}, code))
     for category, values in (("wrong type", sort.wrong_type), ("out of bounds", sort.out_of_bounds)):
         for value in values:

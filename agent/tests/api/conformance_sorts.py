@@ -19,7 +19,7 @@ class Sort:
     """``sample`` and ``other`` are right, and different.  What cannot be told by a form goes as JSON.
 
     ``bytes_allowed``: text that is not UTF-8 is taken.  ``many``: a list.  ``blank_refused``: an optional
-    parameter that must not be empty.
+    parameter that must not be empty.  ``blanks_refused``: a secret that may be empty, but not blanks.
     """
 
     sample: object
@@ -30,6 +30,7 @@ class Sort:
     bytes_allowed: bool = False
     many: bool = False
     blank_refused: bool = False
+    blanks_refused: bool = False
 
 
 _NO_TEXT: tuple[object, ...] = (["a"], {"a": "b"}, True, 1.5)
@@ -44,6 +45,7 @@ PATH = Sort("/a", "/b", _NO_TEXT, ("relative", "/with/../dots", "/nul\0"), f"/{L
 TARGET = Sort("/a", "/b", _NO_TEXT, ("relative", "/with/../dots"), f"/{LONG}", bytes_allowed=True)
 SECRET = Sort("a", "b", (["a"], {"a": "b"}, True, 1.5), ("********", "******** (same)", "nul\0"))
 KEPT_SECRET = Sort("a", "b", SECRET.wrong_type, SECRET.out_of_bounds, blank_refused=True)
+BACKUP_KEY = Sort("a", "b", SECRET.wrong_type, SECRET.out_of_bounds, blanks_refused=True)
 KEY = Sort(HOST_KEY, "ssh-ed25519 AAAA", _NO_TEXT, ("ssh-rsa", "ssh-rsa ????"))
 BUCKET = Sort("aaa", "bbb", _NO_TEXT, ("ab", "x" * 64, "a/b"))
 URL = Sort("http://a", "https://b", _NO_TEXT, ("ftp://x", "s3.example", "http://", "http://x/?q"))
@@ -104,7 +106,7 @@ _SCHEDULE = {
 _CONFIG = {
     "backup_name": NAME,
     "storage_id": ID,
-    "encryption_key": SECRET,
+    "encryption_key": BACKUP_KEY,
     **{f"schedule_full_{name}": sort for name, sort in _SCHEDULE.items()},
     **{f"schedule_inc_{name}": sort for name, sort in _SCHEDULE.items()},
     "paths": PATHS,
@@ -133,6 +135,7 @@ PARAMETERS: dict[str, dict[str, Sort]] = {
         "target_dir": TARGET,
         "include": PATTERNS,
         "overwrite": POLICY,
+        "numeric_owner": TRUTH,
         "request_id": REQUEST_ID,
     }
     | _DRY,

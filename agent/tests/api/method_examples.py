@@ -185,6 +185,7 @@ METHODS = (
             "hostname": ("localhost", "x" * 201, "a\nb"),
             "target_dir": PATHS,
             "overwrite": ("sometimes", "ALWAYS"),
+            "numeric_owner": ("perhaps", "2"),
             "encryption_key": ("********", LONG, b"\xff"),
         },
         {"storage_name": "nowhere"},

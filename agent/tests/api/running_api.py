@@ -181,11 +181,14 @@ def running_api(
     limits: Limits | None = None,
     tls: tuple[Path, Path] | None = None,
     socket_group: str = "",
+    allowed_origins: tuple[str, ...] = (),
 ) -> Iterator[RunningApi]:
     """Serve a fresh world on a socket and on a free port."""
     path = directory / "agent.sock"
     certificate, key = tls or (None, None)
-    settings = ApiSettings(path, socket_group, "127.0.0.1:0", certificate, key)
+    settings = ApiSettings(
+        path, socket_group, "127.0.0.1:0", certificate, key, allowed_origins=allowed_origins
+    )
     world = create_world(directory, settings)
     server = ApiServer(world.settings, world.services, world.store.instance_id, limits=limits)
     server.start()

@@ -169,7 +169,8 @@ def test_the_version_is_for_those_who_are_known(unchanged_api: RunningApi) -> No
     assert unchanged_api.call("GET", path, via="port").error == AUTHENTICATION_ERROR
     data = unchanged_api.call("GET", path, via="port", cookie=unchanged_api.login("viewer")).data
     assert isinstance(data, dict)
-    assert set(data) == {"agent", "api", "format", "host_name", "instance_id"}
+    assert set(data) == {"agent", "api", "format", "host_name", "instance_id", "state_lost"}
+    assert data["state_lost"] is False
     assert (data["format"], data["host_name"]) == (1, "host.example")
     assert data["instance_id"] == unchanged_api.world.store.instance_id
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from running_api import RunningApi
 
 from papi_backup.api.dates import format_date, parse_date
-from papi_backup.engine.catalog import newest_at
+from papi_backup.engine.catalog import Manifests, at_or_before
 from papi_backup.model.catalog import CatalogEntry
 
 ZONES = (
@@ -93,7 +93,7 @@ def check_that_each_is_named(entries: list[CatalogEntry], zone: ZoneInfo) -> Non
     for text, entry in zip(texts, entries, strict=True):
         asked = parse_date(text)
         assert asked.earliest(zone) == asked.latest(zone) == entry.date
-        assert newest_at(entries, asked.latest(zone)) is entry
+        assert at_or_before(Manifests(entries, [], {}), asked.latest(zone))[-1] is entry
         assert [one for one in entries if asked.earliest(zone) <= one.date <= asked.latest(zone)] == [entry]
 
 

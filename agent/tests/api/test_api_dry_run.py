@@ -204,3 +204,15 @@ def test_a_restores_dry_run_answers_the_plan_in_the_asked_zone(unchanged_api: Ru
         "never",
     )
     assert not options.encryption_key
+    assert not options.numeric_owner
+
+
+@pytest.mark.parametrize("key", ["", " ", "\n", " \t\r\n", "\u2003", " with blanks around it\n"])
+def test_a_restore_takes_its_key_byte_for_byte_and_only_the_empty_one_is_none(
+    unchanged_api: RunningApi, key: str
+) -> None:
+    order = {"storage_name": "vault", "backup_name": "system", "restore_date": "2026-03-01"}
+    plan(unchanged_api, "backup/restore", encryption_key=key, numeric_owner="1", **order)
+    options = unchanged_api.world.queries.planned[-1].options
+    assert options.encryption_key.reveal() == key
+    assert options.numeric_owner

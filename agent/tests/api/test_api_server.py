@@ -23,8 +23,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from running_api import RunningApi, running_api
 
-from papi_backup.api.gate import Gate, Source
+from papi_backup.api.gate import Entry, Gate, PasswordClaim, Source
 from papi_backup.api.listeners import bind_tcp
+from papi_backup.api.origins import AllowedOrigins, PageOrigin
 from papi_backup.api.peers import Peer, TrustedPeers, peer_of
 from papi_backup.api.request import Limits
 from papi_backup.api.server import ApiServer
@@ -129,11 +130,13 @@ def test_the_kernel_tells_who_the_peer_is() -> None:
 
 
 def test_an_untrusted_peer_needs_credentials_like_anybody(unchanged_api: RunningApi) -> None:
-    gate = Gate(unchanged_api.world.services.access, TrustedPeers())
+    gate = Gate(unchanged_api.world.services.access, TrustedPeers(), AllowedOrigins())
     stranger = Source("uid 4242", Peer(1, 4242, frozenset((4242,))), secure=False)
-    assert gate.admit({}, "", stranger).identity is None
-    credentials: dict[str, list[object]] = {"username": ["viewer"], "password": ["secret"]}
-    assert gate.admit(credentials, "", stranger).identity == Identity("viewer", "viewer")
+    assert gate.admit(Entry(), "", stranger, PageOrigin()).identity is None
+    claim = gate.enter({"username": ["viewer"], "password": ["secret"]}, stranger)
+    assert isinstance(claim, PasswordClaim)
+    entry = gate.verify(claim)
+    assert gate.admit(entry, "", stranger, PageOrigin()).identity == Identity("viewer", "viewer")
 
 
 def test_over_tls_the_cookie_is_marked_secure(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
@@ -357,7 +360,7 @@ def test_a_stop_does_not_wait_for_ever(tmp_path: Path) -> None:
 
 def test_the_heart_beats_while_the_loop_runs(tmp_path: Path) -> None:
     with running_api(tmp_path) as api:
-        assert api.server.heartbeat.alive and api.server.heartbeat.age < 6
+        assert [beat.alive and beat.age < 6 for beat in api.server.heartbeats] == [True, True]
 
 
 def test_a_server_with_a_socket_only_has_no_port(tmp_path: Path) -> None:

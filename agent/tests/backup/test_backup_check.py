@@ -34,7 +34,7 @@ def real_host(request: pytest.FixtureRequest, tmp_path: Path) -> Host:
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree" / "file").write_text("content")
     access: StorageAccess = request.getfixturevalue(request.param)
-    host = Host(tmp_path, opener_for(access), key="the key", access=access)
+    host = Host(tmp_path, opener_for(access), key="the long key", access=access)
     host.clock = datetime.now(UTC)
     host.back_up("full")
     return host
@@ -58,7 +58,7 @@ def test_the_key_of_the_chain_is_tried(real_host: Host) -> None:
 
 def test_only_backups_of_this_installation_count(real_host: Host) -> None:
     for change in ({"instance_id": "f" * 16}, {"backup_name": "other"}, {"host_name": "other.example"}):
-        order = replace(real_host.order(), encryption_key=Secret("new"), **change)  # type: ignore[arg-type]
+        order = replace(real_host.order(), encryption_key=Secret("a new key"), **change)  # type: ignore[arg-type]
         assert passed(order)["key"] == "there is no backup of this agent yet"
 
 
@@ -133,3 +133,13 @@ def test_sources_come_first_and_are_named_as_the_step(tmp_path: Path, ssh_access
     order = Host(tmp_path, opener_for(ssh_access), paths=("/no/such",), access=ssh_access).order()
     with pytest.raises(PapiError, match=r"^sources: Backup 'etc': its 'paths'"):
         check_backup(order, 0, 10)
+
+
+@pytest.mark.parametrize(
+    ("key", "told"), [("\n", "nothing but blanks"), ("short", "fewer than 8 characters")]
+)
+def test_a_key_that_is_none_or_soon_guessed_is_told_of(real_host: Host, key: str, told: str) -> None:
+    real_host.key = key
+    result = real_host.back_up("full")
+    assert told in passed(real_host.order())["key"]
+    assert any("nothing but blanks" in warning for warning in result.warnings) == (key == "\n")

@@ -4,91 +4,21 @@
 
 from __future__ import annotations
 
-import fcntl
 import itertools
-import multiprocessing
 import os
 import random
 import shutil
-import signal
+import socket
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest import mock
 
 import pytest
-from memory_storage import MemoryStorage
+from reader_bench import CAP, CHUNKER, FILE_SIZE, Bench
 
 from papi_backup.engine.backup import content as content_module
-from papi_backup.engine.backup.chunk_index import ChunkIndex, Place
-from papi_backup.engine.backup.content import ContentReader
-from papi_backup.engine.backup.readings import HOLE, ReadFile
-from papi_backup.engine.backup.segments import SegmentWriter
-from papi_backup.engine.backup.setup import WriterSetup, chunker_for
-from papi_backup.engine.backup.volumes import VolumeWriter
-from papi_backup.engine.compression import SegmentDecompressor
-from papi_backup.engine.crypto import ChainKeys, open_sealed
-from papi_backup.engine.format.names import CONTENT, volume_name
-from papi_backup.engine.format.references import SegmentRef
-from papi_backup.engine.format.segment import MEBIBYTE, SegmentContext, parse_frame, segment_cap
-
-FILE_SIZE = MEBIBYTE
-CHUNKER = chunker_for(FILE_SIZE)
-CAP = segment_cap(FILE_SIZE)
-
-
-class WatchedIndex(ChunkIndex):
-    """Calls back before a chunk is looked up: the moment between two reads of a file."""
-
-    def __init__(self) -> None:
-        super().__init__(multiprocessing.get_context("fork").Lock())
-        self.before_find: Callable[[], None] = lambda: None
-
-    def find(self, chunk_id: bytes) -> Place | None:
-        self.before_find()
-        return super().find(chunk_id)
-
-
-class Bench:
-    """A reader with everything it writes to, and what lies there read back."""
-
-    def __init__(self) -> None:
-        self.storage = MemoryStorage()
-        self.keys = ChainKeys.derive(bytes(32), "00" * 8, encrypted=True)
-        context = SegmentContext("suite", "host", "name", "00" * 8, "11" * 8)
-        self.setup = WriterSetup(self.keys, context, CHUNKER, "host", "name", FILE_SIZE)
-        self.sealed: dict[int, SegmentRef] = {}
-        self.index = WatchedIndex()
-        volumes = VolumeWriter(self.storage, self.setup, CONTENT, itertools.count().__next__)
-        numbers = itertools.count()
-        self.segments = SegmentWriter(self.setup, CONTENT, volumes, numbers, self.sealed.__setitem__)
-        self.reader = ContentReader(self.keys, CHUNKER, self.index, self.segments)
-
-    def read(self, path: Path) -> ReadFile:
-        return self.read_all([path])[0]
-
-    def read_all(self, paths: Sequence[Path]) -> list[ReadFile]:
-        return self.reader.read_all([os.fsencode(path).lstrip(b"/") for path in paths])
-
-    def stored(self, file: ReadFile) -> bytes:
-        """Return the content behind a file's pieces, from the storage."""
-        self.segments.finish()
-        content = bytearray()
-        for piece in file.pieces:
-            if piece.segment == HOLE:
-                content += bytes(piece.length)
-            else:
-                raw = self._raw(self.sealed[piece.segment])
-                content += raw[piece.offset : piece.offset + piece.length]
-        return bytes(content)
-
-    def _raw(self, segment: SegmentRef) -> bytes | memoryview:
-        name = volume_name(self.setup.prefix, segment.backup, CONTENT, segment.volume)
-        sealed = self.storage.get(name, segment.offset, segment.length)
-        context = self.setup.context.of(CONTENT, segment.volume, segment.offset)
-        return SegmentDecompressor().decompress(
-            parse_frame(open_sealed(self.keys, context, sealed), segment.raw_size)
-        )
+from papi_backup.engine.format.segment import MEBIBYTE
 
 
 @pytest.fixture
@@ -219,8 +149,20 @@ def test_what_became_something_else_since_the_scan_neither_blocks_nor_is_followe
 ) -> None:
     become(tmp_path / "file")
     file = bench.read(tmp_path / "file")
-    assert (file.facts, file.pieces, file.vanished) == (None, [], False)
-    assert file.error == "is no longer a regular file"
+    assert (file.facts, list(file.pieces), file.vanished, file.error) == (None, [], False, "")
+    assert file.instead is not None
+    assert file.instead.inode == (tmp_path / "file").lstat().st_ino
+    assert file.instead.link_target == (b"/etc/passwd" if become is _to_link else b"")
+
+
+def test_what_became_a_socket_since_the_scan_is_left_out_as_sockets_are(
+    tmp_path: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # a socket's name is at most 108 bytes
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("file")
+        file = bench.read(tmp_path / "file")
+    assert (file.facts, file.instead, file.vanished) == (None, None, True)
 
 
 @pytest.fixture
@@ -373,29 +315,3 @@ def test_a_file_that_never_stops_growing_is_read_to_an_end(bench: Bench, tmp_pat
     assert file.facts is not None
     assert file.facts.size == sum(piece.length for piece in file.pieces)
     assert file.facts.size < path.stat().st_size
-
-
-def test_a_file_under_another_process_lease_is_read_when_the_lease_is_given_back(
-    bench: Bench, tmp_path: Path
-) -> None:
-    """As Samba holds them for its clients."""
-    path = tmp_path / "document"
-    path.write_bytes(b"content")
-    ready, told = os.pipe()
-    holder = os.fork()
-    if holder == 0:
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGIO])
-        descriptor = os.open(path, os.O_RDWR)
-        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
-        os.write(told, b"x")
-        signal.sigtimedwait([signal.SIGIO], 20)
-        os._exit(0)
-    try:
-        os.read(ready, 1)
-        file = bench.read(path)
-    finally:
-        os.waitpid(holder, 0)
-        os.close(ready)
-        os.close(told)
-    assert file.error == ""
-    assert bench.stored(file) == b"content"

@@ -15,6 +15,8 @@ import pytest
 from memory_storage import MemoryStorage
 
 from papi_backup.engine.backup.chunk_index import ChunkIndex
+from papi_backup.engine.backup.content import Group
+from papi_backup.engine.backup.directories import Directory
 from papi_backup.engine.backup.helpers import FILLED, FINISHED, MOST_HELD, SEALED, BatchResult, HelperPool
 from papi_backup.engine.backup.previous import PARENT_SEGMENTS
 from papi_backup.engine.backup.setup import WriterSetup, chunker_for
@@ -48,13 +50,13 @@ class Chunks:
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> list[bytes]:
-    paths = []
+def files(tmp_path: Path) -> list[Group]:
+    place = tmp_path / "files"
+    place.mkdir()
     for number in range(10):
-        path = tmp_path / f"file{number}"
-        path.write_text(f"content {number}")
-        paths.append(os.fsencode(path).lstrip(b"/"))
-    return paths
+        (place / f"file{number}").write_text(f"content {number}")
+    directory = Directory.of(os.fsencode(place).lstrip(b"/"), place.stat())
+    return [Group(directory, [b"file%d" % number for number in range(10)])]
 
 
 @pytest.fixture
@@ -68,7 +70,7 @@ def pool() -> Iterator[HelperPool]:
 
 
 def test_what_is_handed_out_meanwhile_is_read_afterwards_in_its_order(
-    pool: HelperPool, files: list[bytes], tmp_path: Path
+    pool: HelperPool, files: list[Group], tmp_path: Path
 ) -> None:
     results: list[BatchResult] = []
     pool.fill(Chunks(tmp_path / "gate"), results.append)
@@ -87,19 +89,19 @@ def test_what_is_handed_out_meanwhile_is_read_afterwards_in_its_order(
     assert sorted(result.batch for result in results[2:]) == sorted(
         [*range(4), *[SEALED] * 8, *[FINISHED] * 2]
     )
-    assert {len(result.files) for result in results if result.batch >= 0} == {len(files)}
+    assert {len(result.files) for result in results if result.batch >= 0} == {len(files[0].names)}
 
 
 def test_when_too_much_waits_handing_out_waits_for_the_index(
-    pool: HelperPool, files: list[bytes], tmp_path: Path
+    pool: HelperPool, files: list[Group], tmp_path: Path
 ) -> None:
     results: list[BatchResult] = []
     pool.fill(Chunks(tmp_path / "gate"), results.append)
     for number in range(MOST_HELD):
-        pool.submit(number, files[:1], results.append)
+        pool.submit(number, files, results.append)
     assert results == []
     (tmp_path / "gate").touch()
-    pool.submit(MOST_HELD, files[:1], results.append)
+    pool.submit(MOST_HELD, files, results.append)
     assert [result.batch for result in results[:2]] == [FILLED, FILLED]
     pool.drain(results.append)
     assert sorted(result.batch for result in results[2:]) == list(range(MOST_HELD + 1))
@@ -111,7 +113,7 @@ def test_when_too_much_waits_handing_out_waits_for_the_index(
     ids=["the list is damaged", "the helper dies"],
 )
 def test_an_index_that_cannot_be_filled_ends_the_backup(
-    pool: HelperPool, files: list[bytes], tmp_path: Path, end: object, error: type[Exception]
+    pool: HelperPool, files: list[Group], tmp_path: Path, end: object, error: type[Exception]
 ) -> None:
     results: list[BatchResult] = []
     (tmp_path / "gate").touch()

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import stat
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -142,3 +144,75 @@ def test_two_storages_never_share_a_cache(tmp_path: Path) -> None:
     assert one.load(volume, 0, 6) == b"sealed"
     assert one.load(volume, 0, 7) is None
     assert two.load(volume, 0, 6) is None
+
+
+VOLUME = "data/h/n/00/11/i/0/0"
+FOREIGN = 54321
+Spoil = Callable[[Path, Path], None]
+"""Spoils the copy of a volume; the second path is a file that is none of the cache's business."""
+
+
+def _link_to_another(copy: Path, other: Path) -> None:
+    copy.unlink()
+    copy.symlink_to(other)
+
+
+def _directory_that_is_a_link(copy: Path, other: Path) -> None:
+    copy.parent.rename(other.parent / "moved")
+    copy.parent.symlink_to(other.parent / "moved")
+    shutil.copy(other, other.parent / "moved" / copy.name)
+
+
+def _of_somebody_else(copy: Path, other: Path) -> None:
+    shutil.copy(other, copy)
+    os.chown(copy, FOREIGN, FOREIGN)
+
+
+def _that_others_may_write(copy: Path, other: Path) -> None:
+    shutil.copy(other, copy)
+    copy.chmod(0o602)
+
+
+def _fifo(copy: Path, _other: Path) -> None:
+    copy.unlink()
+    os.mkfifo(copy, 0o600)
+
+
+SPOILED: list[Spoil] = [
+    _link_to_another,
+    _directory_that_is_a_link,
+    _of_somebody_else,
+    _that_others_may_write,
+    _fifo,
+]
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("spoil", SPOILED, ids=[spoil.__name__.strip("_") for spoil in SPOILED])
+def test_a_copy_that_others_could_have_put_there_is_neither_read_nor_written(
+    tmp_path: Path, spoil: Spoil
+) -> None:
+    cache = IndexCache(str(tmp_path / "cache"), "ssh://one", "h", "n")
+    other = tmp_path / "other"
+    other.write_bytes(b"foreign")
+    cache.store(VOLUME, 0, b"sealed!")
+    (copy,) = (path for path in (tmp_path / "cache").rglob("*") if path.is_file())
+    spoil(copy, other)
+    assert cache.load(VOLUME, 0, 7) is None
+    cache.store(VOLUME, 0, b"another")
+    assert other.read_bytes() == b"foreign"
+    assert not copy.is_file() or copy.read_bytes() == b"foreign"
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077], ids=oct)
+def test_the_modes_of_the_cache_do_not_depend_on_the_umask(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        IndexCache(str(tmp_path / "cache"), "ssh://one", "h", "n").store(VOLUME, 0, b"sealed")
+    finally:
+        os.umask(before)
+    found = [tmp_path / "cache", *(tmp_path / "cache").rglob("*")]
+    assert {(path.is_dir(), stat.S_IMODE(path.stat().st_mode)) for path in found} == {
+        (True, 0o700),
+        (False, 0o600),
+    }

@@ -151,6 +151,7 @@ def _newer_version(host: Host) -> None:
     later = replace(newest, date=newest.date + timedelta(seconds=1))
     name = catalog_name(later).removesuffix(".v1") + ".v2"
     shutil.copy(manifest_place(host, newest), place_of(host, CATALOG + name))
+    host.high_water = name
 
 
 _REASONS: list[tuple[Callable[[Host], None], str]] = [

@@ -4,22 +4,25 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from papi_backup.engine import beneath
 from papi_backup.engine.backup.excludes import Excludes
 from papi_backup.engine.backup.select import skipped_paths
-from papi_backup.engine.backup.walk import Found, Walker, normalise_sources, pseudo_mounts
+from papi_backup.engine.backup.sources import check_sources, normalise_sources
+from papi_backup.engine.backup.walk import Found, Walker, pseudo_mounts
 from papi_backup.engine.format.entries import walk_key
 from papi_backup.model.errors import InvalidParameterError
 
@@ -127,8 +130,69 @@ def test_a_single_file_can_be_a_source(tmp_path: Path) -> None:
 
 def test_symbolic_links_above_a_source_are_resolved(tmp_path: Path) -> None:
     make(tmp_path, "real/a/b")
-    (tmp_path / "link").symlink_to("real")
-    assert Walk(tmp_path, "link/a").paths == [b"", b"real", b"real/a", b"real/a/b"]
+    (tmp_path / "link").symlink_to("./real/../../" + tmp_path.name + "/real")
+    (tmp_path / "other").symlink_to(tmp_path / "link")
+    for name in ("link", "other"):
+        assert Walk(tmp_path, f"{name}/a").paths == [b"", b"real", b"real/a", b"real/a/b"]
+
+
+def test_links_that_lead_in_a_circle_lead_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(InvalidParameterError, match="does not exist"):
+        Walk(tmp_path, "a/c")
+
+
+def give_away(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let something belong to neither root nor whoever runs the agent."""
+    if os.geteuid() == 0:
+        os.chown(path, 65534, 65534, follow_symlinks=False)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: path.lstat().st_uid + 1)
+
+
+@pytest.mark.parametrize("given", ["shared/link", "shared"], ids=["the link", "the directory it lies in"])
+def test_a_link_above_a_source_that_another_user_may_change_is_refused_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    make(tmp_path, "shared/", "real/a")
+    (tmp_path / "shared/link").symlink_to(tmp_path / "real")
+    give_away(tmp_path / given, monkeypatch)
+    source = tmp_path / "shared/link/a"
+    for refuse in (
+        lambda: normalise_sources([os.fsencode(source)]),
+        lambda: check_sources("etc", [os.fspath(source)]),
+    ):
+        with pytest.raises(InvalidParameterError, match="Name the directory behind the link") as refused:
+            refuse()
+        for word in (
+            repr(str(source)),
+            repr(str(tmp_path / "shared/link")),
+            f"uid {(tmp_path / given).lstat().st_uid}",
+        ):
+            assert word in refused.value.message
+
+
+def test_an_agent_of_a_user_follows_that_users_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(tmp_path, "own/", "real/a")
+    (tmp_path / "own/link").symlink_to(tmp_path / "real")
+    for path in (tmp_path / "own", tmp_path / "own/link"):
+        give_away(path, monkeypatch)
+    monkeypatch.setattr(os, "geteuid", lambda: (tmp_path / "own").lstat().st_uid)
+    assert normalise_sources([os.fsencode(tmp_path / "own/link/a")]) == (
+        os.fsencode(tmp_path / "real/a").lstrip(b"/"),
+    )
+
+
+def test_a_directory_above_a_source_that_became_a_link_since_it_was_named_is_told(tmp_path: Path) -> None:
+    make(tmp_path, "a/b", "c", "e/b")
+    warnings: list[tuple[bytes, str]] = []
+    sources = normalise_sources([os.fsencode(tmp_path / name) for name in ("a/b", "c")])
+    walker = Walker(sources, Excludes([]), frozenset(), lambda *word: warnings.append(word))
+    shutil.rmtree(tmp_path / "a")
+    (tmp_path / "a").symlink_to("e")
+    assert paths_of(walker)[-1].endswith(b"/c")
+    assert [(path.endswith(b"/a/b"), "was replaced" in text) for path, text in warnings] == [(True, True)]
 
 
 def test_a_link_itself_is_met_and_never_followed(tmp_path: Path) -> None:
@@ -181,8 +245,48 @@ def test_the_agents_own_state_is_left_out_also_when_it_is_a_source(tmp_path: Pat
     assert walk.warnings == [(source.encode(), "belongs to the agent itself and is not backed up")]
 
 
+def _refused(number: int) -> Callable[[int, bytes, int], int]:
+    def refuse(directory: int, path: bytes, flags: int) -> int:
+        raise OSError(number, os.strerror(number))
+
+    return refuse
+
+
+WAYS_TO_OPEN = {
+    "openat2": beneath.openat2,
+    "a kernel without it": _refused(errno.ENOSYS),
+    "a unit's filter": _refused(errno.EPERM),
+}
+
+
+@pytest.fixture(params=list(WAYS_TO_OPEN))
+def _way_to_open(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beneath, "openat2", WAYS_TO_OPEN[request.param])
+
+
+@pytest.mark.usefixtures("_way_to_open")
+def test_no_link_is_followed_by_whatever_means_a_path_is_opened(tmp_path: Path) -> None:
+    make(tmp_path, "real/a/b")
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "real/last").symlink_to("a")
+    top = os.open(tmp_path, os.O_PATH)
+    try:
+        for path in (b"link/a", b"link/a/b", b"real/last/b"):
+            with pytest.raises(OSError, match=r"symbolic links|Not a directory"):
+                beneath.open_beneath(top, path, os.O_RDONLY)
+        for path, there in ((b"real/a/b", tmp_path / "real/a/b"), (b"", tmp_path)):
+            descriptor = beneath.open_beneath(top, path, os.O_RDONLY)
+            assert os.path.samestat(os.fstat(descriptor), there.stat())
+            os.close(descriptor)
+    finally:
+        os.close(top)
+
+
+@pytest.mark.usefixtures("_way_to_open")
 def test_a_path_beyond_what_the_kernel_takes_at_once_is_walked(deep: Path) -> None:
+    open_before = len(os.listdir("/proc/self/fd"))
     walk = Walk(deep, "")
+    assert len(os.listdir("/proc/self/fd")) == open_before
     assert walk.warnings == []
     assert len(walk.paths[-1]) > 4096
     assert walk.paths[-1].endswith(b"/leaf")
@@ -213,10 +317,15 @@ def test_what_vanishes_during_the_walk_is_no_matter(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("replaced", [False, True], ids=["removed", "replaced by a link"])
-def test_a_directory_that_goes_between_its_entries_is_no_matter(tmp_path: Path, replaced: bool) -> None:
+def test_a_directory_that_goes_between_its_entries_is_told_if_something_else_has_its_name(
+    tmp_path: Path, replaced: bool
+) -> None:
     """What is behind a link that took its name is not looked at in its place."""
     make(tmp_path, "a/b/c", "a/d", "e/d")
-    walker = Walker(normalise_sources([os.fsencode(tmp_path)]), Excludes([]), frozenset(), pytest.fail)
+    told: list[tuple[bytes, str]] = []
+    walker = Walker(
+        normalise_sources([os.fsencode(tmp_path)]), Excludes([]), frozenset(), lambda *word: told.append(word)
+    )
     met = []
     for batch in walker:
         met.append(os.path.basename(batch.found[-1][0]))
@@ -225,6 +334,9 @@ def test_a_directory_that_goes_between_its_entries_is_no_matter(tmp_path: Path, 
             if replaced:
                 (tmp_path / "a").symlink_to("e")
     assert met[-4:] == [b"a", b"b", b"e", b"d"]
+    assert [path.endswith(b"/a") and text.startswith("was replaced") for path, text in told] == [
+        True
+    ] * replaced
 
 
 def test_sockets_and_fifos_are_met_without_being_opened(
@@ -251,6 +363,7 @@ def test_only_file_systems_of_the_kernel_itself_are_pseudo(tmp_path: Path) -> No
 
 _IN_A_NAMESPACE = """
 import os, subprocess, sys
+from papi_backup.engine import beneath
 from papi_backup.engine.backup.excludes import Excludes
 from papi_backup.engine.backup.walk import Walker
 base = sys.argv[1]

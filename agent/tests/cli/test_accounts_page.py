@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from papi_backup.api.request import Limits
-from papi_backup.api.server import KEEP_ALIVE_SECONDS
+from papi_backup.api.serving import KEEP_ALIVE_SECONDS
 from papi_backup.cli import main
 from papi_backup.config import ApiSettings, load_settings
 from papi_backup.services import access, brake

@@ -167,6 +167,21 @@ def test_a_second_agent_on_one_state_is_refused(daemon: AgentProcess) -> None:
     assert daemon.stop() == 0
 
 
+def test_a_state_that_is_gone_while_its_key_is_there_is_said_in_log_status_and_version(
+    daemon: AgentProcess,
+) -> None:
+    with Store.open(daemon.state):
+        pass
+    for path in daemon.state.glob("state.db*"):
+        path.unlink()
+    daemon.start_and_wait()
+    daemon.manager.hears("STATUS=the state is new and empty, though its key was there")
+    assert "WARNING papi_backup.agent: the state is new and empty, though its key was there" in (
+        daemon.log.read_text()
+    )
+    assert daemon.stop() == 0
+
+
 def test_a_damaged_state_is_one_line_and_status_1(daemon: AgentProcess) -> None:
     with Store.open(daemon.state):
         pass
@@ -247,9 +262,13 @@ def test_a_worker_does_not_outlive_an_agent_that_is_killed(daemon: AgentProcess,
     for worker in workers:
         eventually(lambda worker=worker: is_gone(worker), "the worker is gone")
     daemon.start_and_wait()
+    # Its storage is asked meanwhile, and does not answer.
+    assert job_in(daemon.state, job_id).job_status == "running"
+    assert daemon.stop() == 0
     failed = job_in(daemon.state, job_id)
     assert failed.job_status == "failed"
-    assert failed.description.startswith("[3015] The agent stopped while this job ran;")
+    told = "[3015] The agent stopped while this job ran. The backup may exist: "
+    assert failed.description.startswith(told)
 
 
 def test_stopping_waits_for_the_drain_timeout_then_ends_the_job_and_says_why(

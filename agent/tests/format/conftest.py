@@ -9,4 +9,5 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "engine"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "restore"))
 sys.path.insert(0, str(Path(__file__).parents[3] / "tests" / "golden"))

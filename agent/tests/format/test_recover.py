@@ -284,7 +284,7 @@ def test_what_is_intact_comes_back_when_a_volume_is_missing(tmp_path: Path) -> N
     volume.unlink()
     done = restore(tmp_path / "store", tmp_path / "out")
     assert done.returncode == 1
-    assert done.stderr.count("LOST") == 4
+    assert done.stderr.count("LOST") == 5
     assert "/d/0/0" in done.stderr
     assert os.readlink(tmp_path / "out" / "srv" / "l") == "d"
     assert contents(tmp_path / "out") == {}

@@ -12,17 +12,26 @@ import time
 from datetime import UTC, datetime
 
 from papi_backup.jobs.query_worker import Answers, main
-from papi_backup.jobs.questions import CheckBackup, CheckStorage, ListBackups, ListHostNames, PlanRestore
+from papi_backup.jobs.questions import (
+    CheckBackup,
+    CheckStorage,
+    FindBackup,
+    ListBackups,
+    ListHostNames,
+    PlanRestore,
+)
 from papi_backup.model.catalog import CatalogEntry
 from papi_backup.model.check import CheckedStep, StorageCheck
 from papi_backup.model.errors import InvalidStorageError, StorageCredentialsError
-from papi_backup.model.job import RestorePlanSummary
+from papi_backup.model.job import FoundBackup, JobResult, RestorePlanSummary
 from papi_backup.model.storage import StorageAccess
 
 DATE = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 class ScriptedAnswers:
+    host_key = ""
+
     def list_backups(self, question: ListBackups) -> list[CatalogEntry]:
         behave(question.access)
         name = question.host_name
@@ -30,6 +39,7 @@ class ScriptedAnswers:
 
     def list_host_names(self, question: ListHostNames) -> list[str]:
         behave(question.access)
+        self.host_key = question.access.storage.storage_name.partition("shows ")[2]
         return ["pid", str(os.getpid())]
 
     def check_storage(self, question: CheckStorage) -> StorageCheck:
@@ -40,6 +50,11 @@ class ScriptedAnswers:
     def check_backup(self, question: CheckBackup) -> StorageCheck:
         behave(question.order.access)
         return StorageCheck((CheckedStep("room", float(question.room)),))
+
+    def find_backup(self, question: FindBackup) -> FoundBackup:
+        behave(question.order.access)
+        there = question.order.backup == "there"
+        return FoundBackup(JobResult("it is there", "full", 4, 3, 2, 1) if there else None)
 
     def plan_restore(self, question: PlanRestore) -> RestorePlanSummary:
         target = question.order.options.target_dir

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from papi_backup.engine.termination import refuse_termination
+from papi_backup.jobs.orders import HostKeySeen, dump_message
 from papi_backup.jobs.worker import Report, main
 from papi_backup.model.errors import DecryptionKeyError, TransferError
 from papi_backup.model.job import BackupOrder, JobResult, Progress, RestoreOrder
@@ -32,8 +33,8 @@ class ScriptedEngine:
             time.sleep(60)
         elif act == "stumbles":
             stumble(order)
-        elif act == "commits":
-            commit(order)
+        elif act in ("commits", "vanishes", "stumbles_late"):
+            (commit if act == "commits" else get_lost)(order, act, report)
         elif act == "tidies":
             tidy(order)
         elif act == "waits":
@@ -50,8 +51,8 @@ class ScriptedEngine:
         elif act == "babbles":
             os.write(message_pipe(), b"no message\n")
             time.sleep(60)
-        elif act == "lingers":
-            spawn_helper()
+        elif act in ("lingers", "meets"):
+            linger(order)
         note(order, "nice", str(os.nice(0)))
         return result(order)
 
@@ -64,7 +65,16 @@ class ScriptedEngine:
         elif act == "exits":
             os._exit(7)
         text = f"restored {order.options.backup_name} of {order.options.hostname}"
-        return JobResult(text, "inc", 5, 1, 5, 0)
+        mark = f"after-{order.high_water or 'nothing'}" if act == "raises" else ""
+        return JobResult(text, "inc", 5, 1, 5, 0, high_water=mark)
+
+
+def linger(order: BackupOrder) -> None:
+    act, _, shown = order.backup_name.partition("-")
+    if act == "meets":
+        os.write(message_pipe(), dump_message(HostKeySeen(f"ssh-ed25519 {shown}")))
+    else:
+        spawn_helper()
 
 
 def result(order: BackupOrder) -> JobResult:
@@ -81,6 +91,16 @@ def result(order: BackupOrder) -> JobResult:
         chain_key=Secret("chain-key-text"),
         high_water=f"after-{order.high_water or 'nothing'}",
     )
+
+
+def get_lost(order: BackupOrder, act: str, report: Report) -> None:
+    """Begin to write the manifest, and tell no success."""
+    report(Progress(committing=True))
+    if act == "stumbles_late":
+        raise TransferError("the storage does not answer")
+    note(order, act, order.backup)
+    wait_for(Path(order.state_dir) / "go")
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def tidy(order: BackupOrder) -> None:
@@ -102,8 +122,9 @@ def tidy(order: BackupOrder) -> None:
         note(order, "tidied", f"the helper ended with {helper.exitcode}")
 
 
-def commit(order: BackupOrder) -> None:
+def commit(order: BackupOrder, act: str, report: Report) -> None:
     """Reach the point of no return, as with a manifest, and have more to do."""
+    del act, report
     refuse_termination()
     note(order, "commits", str(os.getpid()))
     wait_for(Path(order.state_dir) / "go")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,8 @@ from pathlib import Path
 from papi_backup.config import Settings
 from papi_backup.jobs.running import TERMINATION_GRACE
 from papi_backup.jobs.supervisor import JobSupervisor
-from papi_backup.model.job import Job
+from papi_backup.model.errors import PapiError
+from papi_backup.model.job import BackupOrder, FoundBackup, Job, JobResult
 from papi_backup.model.schedule import BackupConfig
 from papi_backup.model.secret import Secret
 from papi_backup.state.store import Store
@@ -31,22 +33,53 @@ def eventually(condition: Callable[[], object], what: str) -> None:
 
 
 @dataclass
+class Storages:
+    """Answers whether a lost job's backup is there: by id what it holds, or the error of being asked."""
+
+    holds: dict[str, JobResult] = field(default_factory=dict)
+    error: PapiError | None = None
+    asked: list[BackupOrder] = field(default_factory=list)
+    gate: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.gate.set()
+
+    def __call__(self, order: BackupOrder) -> FoundBackup:
+        self.asked.append(order)
+        self.gate.wait(SECONDS)
+        if self.error is not None:
+            raise self.error
+        return FoundBackup(self.holds.get(order.backup))
+
+
+@dataclass
 class Agent:
     """A store and a supervisor, with the words tests use."""
 
     store: Store
     settings: Settings
+    storage: Storages = field(default_factory=Storages)
     supervisors: list[JobSupervisor] = field(default_factory=list)
 
     @property
     def supervisor(self) -> JobSupervisor:
         return self.supervisors[-1]
 
-    def start(self, parallel: int = 1, termination_grace: float = TERMINATION_GRACE) -> JobSupervisor:
+    def start(
+        self, parallel: int = 1, termination_grace: float = TERMINATION_GRACE, *, drained: bool = False
+    ) -> JobSupervisor:
         settings = replace(self.settings, max_parallel_jobs=parallel)
         self.supervisors.append(
-            JobSupervisor(self.store, settings, worker_command=WORKER, termination_grace=termination_grace)
+            JobSupervisor(
+                self.store,
+                settings,
+                self.storage,
+                worker_command=WORKER,
+                termination_grace=termination_grace,
+            )
         )
+        if drained:
+            self.supervisor.drain()
         self.supervisor.start()
         return self.supervisor
 

@@ -81,6 +81,7 @@ class RestoringHost:
         overwrite: Overwrite = "changed",
         host_name: str = "",
         own_paths: tuple[str, ...] = (),
+        high_water: str = "",
     ) -> RestoreOrder:
         """Return what the agent orders from its worker; ``host_name`` is the restoring host's."""
         order = self.backing.order()
@@ -99,6 +100,8 @@ class RestoringHost:
             access=order.access,
             options=options,
             own_paths=own_paths or (os.fspath(self.base / "state"),),
+            instance_id=self.backing.instance,
+            high_water=high_water,
             helpers=self.helpers,
         )
 

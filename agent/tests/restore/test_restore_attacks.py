@@ -189,7 +189,9 @@ def test_a_hard_link_group_cannot_name_a_file_that_was_not_restored(
         set_member("h", {"0": "g", "1": "g", "2": "g"}),
     )
     outcome(hostile, out)
-    assert (out / "second").is_symlink()
+    assert (out / "second").read_bytes() == CONTENT_OF_FILES
+    assert (out / "second").samefile(out / "third")
+    assert not (out / "second").is_symlink()
     assert (victim / "file").stat().st_nlink == 1
 
 

@@ -72,3 +72,16 @@ def test_an_owner_whose_name_this_host_does_not_know_keeps_its_number() -> None:
     numbers = known({"staff": 3000})
     assert numbers.of(Owner(1000, 1001, "web", "staff")) == (1000, 3000)
     assert numbers.of(Owner(1000, 1001, "", "")) == (1000, 1001)
+
+
+def test_owners_may_keep_their_numbers_whatever_this_host_calls_them() -> None:
+    numbers = OwnerNumbers({"web": 2000}.__getitem__, {"staff": 3000}.__getitem__, numeric=True)
+    assert numbers.of(Owner(1000, 1001, "web", "staff")) == (1000, 1001)
+    assert numbers.moved(Owner(1000, 1001, "web", "staff")) == ""
+
+
+def test_names_that_have_other_numbers_here_are_told() -> None:
+    numbers = known({"web": 2000, "staff": 1001})
+    assert numbers.moved(Owner(1000, 1001, "web", "staff")) == "user web is 2000 here and 1000 in the backup"
+    assert numbers.moved(Owner(2000, 1001, "web", "staff")) == ""
+    assert numbers.moved(Owner(1000, 1001, "", "")) == ""

@@ -35,7 +35,9 @@ def tree(tmp_path: Path) -> Iterator[Tree]:
     """A target somebody else may write to, with a file of theirs that is no business of the restore's."""
     (tmp_path / "secret").touch()
     (tmp_path / "secret").chmod(0o600)
-    tree = Tree(Target(os.fsencode(tmp_path), "changed"), "thisrun")
+    root = os.open(tmp_path, os.O_PATH | os.O_DIRECTORY)
+    tree = Tree(Target(os.fsencode(tmp_path), "changed"), root, "thisrun")
+    os.close(root)
     yield tree
     tree.close()
 

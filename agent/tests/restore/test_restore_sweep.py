@@ -19,11 +19,13 @@ KINDS: list[Make] = [Path.touch, lambda path: path.symlink_to("x"), os.mkfifo]
 @pytest.mark.parametrize("make", KINDS, ids=["file", "link", "fifo"])
 def test_what_another_process_of_this_restore_is_making_stays(tmp_path: Path, make: Make) -> None:
     (tmp_path / "shared").mkdir()
-    tree = Tree(Target(os.fsencode(tmp_path), "changed"), "thisrun")
+    root = os.open(tmp_path, os.O_PATH | os.O_DIRECTORY)
+    tree = Tree(Target(os.fsencode(tmp_path), "changed"), root, "thisrun")
     sibling = tmp_path / "shared" / os.fsdecode(tree.temporary_prefix + b"1-1")
     leftover = tmp_path / "shared" / (os.fsdecode(TEMPORARY_PREFIX) + "lastrun-1-1")
     make(sibling)
     make(leftover)
     assert not tree.make_directory(b"shared")
     tree.close()
+    os.close(root)
     assert os.listdir(tmp_path / "shared") == [sibling.name]

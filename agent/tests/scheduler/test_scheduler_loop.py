@@ -15,6 +15,7 @@ import pytest
 
 from papi_backup.config import Settings
 from papi_backup.jobs.supervisor import JobSupervisor
+from papi_backup.model.job import FoundBackup
 from papi_backup.model.schedule import BackupConfig, Schedule, SourceSet
 from papi_backup.model.secret import Secret
 from papi_backup.model.storage import S3Storage
@@ -42,7 +43,7 @@ class Host:
         self.now = START
         self.store = store
         self.settings = Settings(state, "host.example", sources={"default": SourceSet(("/srv",))})
-        self.queue = JobSupervisor(store, self.settings)
+        self.queue = JobSupervisor(store, self.settings, lambda _order: FoundBackup(None))
         self.boot()
 
     def boot(self) -> None:

@@ -24,7 +24,7 @@ from papi_backup.engine.catalog import list_backups
 from papi_backup.engine.storage.opener import opener_for
 from papi_backup.jobs.supervisor import JobSupervisor
 from papi_backup.model.catalog import CatalogEntry
-from papi_backup.model.job import Job, RestoreOptions
+from papi_backup.model.job import FoundBackup, Job, RestoreOptions
 from papi_backup.model.schedule import BackupConfig, Schedule
 from papi_backup.model.secret import Secret
 from papi_backup.model.storage import StorageAccess
@@ -100,7 +100,13 @@ class Host:
 
     def boot(self) -> None:
         self.store = Store.open(self.settings.state_dir, clock=self.clock)
-        self.queue = JobSupervisor(self.store, self.settings, worker_command=WORKER, clock=self.clock)
+        self.queue = JobSupervisor(
+            self.store,
+            self.settings,
+            lambda _order: FoundBackup(None),
+            worker_command=WORKER,
+            clock=self.clock,
+        )
         self.scheduler = Scheduler(self.store, self.settings, self.queue.enqueue_backup, self.clock)
         self.queue.start()
 

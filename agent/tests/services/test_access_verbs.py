@@ -15,6 +15,7 @@ from papi_backup.model.secret import Secret
 from papi_backup.services.access import AccessService
 from papi_backup.services.brake import MAXIMUM_KEYS, BrakeKey, FailureBrake, Limit
 from papi_backup.state import passwords
+from papi_backup.state.login_addresses import MAXIMUM_PER_NAME
 
 RIGHT, WRONG = Secret("secret"), Secret("wrong")
 
@@ -149,16 +150,64 @@ def test_an_address_that_tries_many_accounts_is_slowed_down(access: AccessServic
     assert access.verify("admin", RIGHT, "b")
 
 
-def test_an_account_tried_from_many_addresses_is_slowed_down_but_stays_usable(
+def test_an_account_tried_from_many_addresses_stays_open_and_is_known_to_be_guessed_at(
     access: AccessService, monotonic: Monotonic
 ) -> None:
-    for number in range(60):
-        monotonic.now += 5
+    for number in range(50):
+        assert not access.is_guessed_at("admin") and not access.is_guessed_at("nobody")
         fail(access, 1, address=f"a{number}")
-    with pytest.raises(TooManyRequestsError, match="in 5 s"):
-        access.verify("admin", RIGHT, "elsewhere")
-    monotonic.now += 5
+        fail(access, 1, "nobody", address=f"b{number}")
+    assert access.is_guessed_at("admin") and access.is_guessed_at("nobody")
     assert access.verify("admin", RIGHT, "elsewhere")
+    monotonic.now += 901
+    assert not access.is_guessed_at("admin")
+
+
+def test_the_right_password_from_where_somebody_logged_in_is_never_refused(access: AccessService) -> None:
+    access.verify("admin", RIGHT, "home")
+    fail(access, 10, address="home")
+    for _unused in range(100):
+        with pytest.raises(TooManyRequestsError, match="try again in"):
+            access.verify("admin", WRONG, "home")
+    assert access.verify("admin", RIGHT, "home").name == "admin"
+    assert access.verify("viewer", RIGHT, "home").name == "viewer"
+
+
+def test_answers_at_a_known_address_do_not_tell_which_names_exist(access: AccessService) -> None:
+    access.verify("admin", RIGHT, "home")
+    answers = {}
+    for name in ("admin", "viewer", "nobody"):
+        told = []
+        for _unused in range(15):
+            with pytest.raises((AuthenticationError, TooManyRequestsError)) as refused:
+                access.verify(name, WRONG, "home")
+            told.append(str(refused.value))
+        answers[name] = told
+    assert answers["admin"] == answers["viewer"] == answers["nobody"]
+
+
+def test_an_address_is_known_over_a_restart_until_the_password_changes(world: World) -> None:
+    AccessService(world.store).verify("admin", RIGHT, "2001:db8::1")
+    again = AccessService(world.store)
+    assert again.knows_address("2001:db8::ffff:1") and not again.knows_address("2001:db8:1::1")
+    world.store.accounts.set_password("admin", RIGHT)
+    assert not again.knows_address("2001:db8::1")
+    again.verify("admin", RIGHT, "10.0.0.1")
+    assert again.knows_address("10.0.0.1") and not again.knows_address("10.0.0.2")
+    world.store.accounts.remove("admin")
+    assert not again.knows_address("10.0.0.1")
+
+
+def test_an_account_has_a_bounded_number_of_known_addresses(world: World) -> None:
+    known = world.store.login_addresses
+    for number in range(MAXIMUM_PER_NAME + 5):
+        known.note("admin", f"10.0.0.{number}")
+    assert [known.knows(f"10.0.0.{number}") for number in (0, 4, 5, MAXIMUM_PER_NAME + 4)] == [
+        False,
+        False,
+        True,
+        True,
+    ]
 
 
 def test_names_and_addresses_that_look_alike_when_joined_are_told_apart(access: AccessService) -> None:
@@ -180,3 +229,18 @@ def test_old_failures_are_forgotten_and_memory_is_bounded(monotonic: Monotonic) 
     for number in range(MAXIMUM_KEYS):
         brake.failed([BrakeKey(str(number), limit)])
     brake.check([key])
+
+
+def test_a_session_waits_for_no_disk_and_what_is_written_otherwise_does(
+    access: AccessService, world: World
+) -> None:
+    identity = access.verify("admin", RIGHT, "a")
+    statements: list[str] = []
+    database = world.store._database
+    database._connection.set_trace_callback(statements.append)
+    access.open_session(identity)
+    first, last = statements[0], statements[-1]
+    assert (first, last) == ("PRAGMA synchronous=NORMAL", "PRAGMA synchronous=FULL")
+    assert statements[1] == "BEGIN IMMEDIATE" and statements[-2] == "COMMIT"
+    level = database.row("PRAGMA synchronous")
+    assert level is not None and level[0] == 2

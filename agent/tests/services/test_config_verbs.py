@@ -206,3 +206,44 @@ def test_lists_are_kept_sorted_and_without_repetition() -> None:
 def test_jobs_dates_come_from_the_injected_clock(world: World) -> None:
     planned = world.services.jobs.run_backup("system", "inc", apply=False).after
     assert planned and planned.start_date == NOW
+
+
+BLANK_KEYS = [" ", "\n", "\r\n", " \t ", "\u2003"]
+
+
+@pytest.mark.parametrize("key", BLANK_KEYS)
+def test_a_key_of_blanks_is_refused_where_it_is_set(world: World, key: str) -> None:
+    verbs = world.services.configs
+    for apply in (False, True):
+        with pytest.raises(InvalidParameterError, match="nothing but blanks") as added:
+            verbs.add(replace(FIELDS, encryption_key=Secret(key)), apply=apply)
+        with pytest.raises(InvalidParameterError, match="nothing but blanks"):
+            verbs.update(1, ConfigFields("system", 1, OFF, OFF, Secret(key)), apply=apply)
+        assert added.value.parameter == "encryption_key"
+    assert [status.entry.config.backup_name for status in verbs.list()] == ["system"]
+
+
+def test_a_configuration_that_has_a_key_of_blanks_goes_on_and_can_be_edited(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = replace(world.store.configs.get(1), encryption_key=Secret("\n"))
+    world.store.configs.update(before)
+    edited = ConfigFields("system", 1, OFF, OFF, paths=("/etc",))
+    for key in (None, Secret("\n")):
+        world.services.configs.update(
+            1, replace(edited, encryption_key=key, excludes=(str(key),)), apply=True
+        )
+        assert world.store.configs.get(1).encryption_key == Secret("\n")
+        assert "nothing but blanks" in caplog.text
+        caplog.clear()
+    with pytest.raises(InvalidParameterError):
+        world.services.configs.update(1, replace(edited, encryption_key=Secret(" ")), apply=True)
+
+
+@pytest.mark.parametrize(("key", "warned"), [("1234567", True), ("12345678", False), ("", False)])
+def test_a_short_key_is_a_warning_in_the_log_without_the_key(
+    world: World, caplog: pytest.LogCaptureFixture, key: str, warned: bool
+) -> None:
+    world.services.configs.add(replace(FIELDS, encryption_key=Secret(key)), apply=True)
+    assert ("fewer than 8 characters" in caplog.text) == warned
+    assert not key or key not in caplog.text

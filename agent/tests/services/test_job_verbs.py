@@ -132,3 +132,11 @@ def test_one_failing_storage_fails_the_call_with_its_own_code_and_is_named(world
         assert verb("vault")
         with pytest.raises(NoSuchEntityError, match="'nowhere'"):
             verb("nowhere")
+
+
+def test_a_plan_looks_at_the_mark_of_what_this_agent_wrote(world: World) -> None:
+    storage = world.store.storages.by_name(RESTORE.storage_name)
+    world.store.high_water.put(storage.location, RESTORE.backup_name, "the mark")
+    world.services.jobs.plan_restore(RESTORE)
+    (order,) = world.queries.planned
+    assert (order.high_water, order.instance_id) == ("the mark", world.store.instance_id)

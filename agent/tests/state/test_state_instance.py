@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from papi_backup.model.schedule import BackupConfig
 from papi_backup.model.secret import Secret
+from papi_backup.model.storage import S3Storage
 from papi_backup.state.database import StateError
 from papi_backup.state.store import Store
 
@@ -84,3 +86,46 @@ def test_one_agent_at_a_time_claims_a_state_and_commands_may_still_open_it(
             other.claim()
     with open_store() as next_agent:
         next_agent.claim()
+
+
+class TestLost:
+    """A state that is gone while its key is there."""
+
+    def test_it_is_said_until_a_first_configuration_exists(
+        self, open_store: Callable[..., Store], tmp_path: Path
+    ) -> None:
+        open_store().close()
+        for path in (tmp_path / "state").glob("state.db*"):
+            path.unlink()
+        for _start in range(2):
+            with open_store() as store:
+                assert store.is_lost
+        with open_store() as store:
+            storage = store.storages.add(S3Storage("bucket", "id", Secret("secret"), "b", 32))
+            config = store.configs.add(BackupConfig("etc", storage.storage_id))
+            assert not store.is_lost
+            store.configs.delete(config.backup_id)
+            assert not store.is_lost
+
+    def test_a_key_that_came_from_elsewhere_counts_as_well(
+        self, open_store: Callable[..., Store], tmp_path: Path
+    ) -> None:
+        (tmp_path / "papi-backup-state-key").write_bytes(bytes(range(32)))
+        with open_store(environment={"CREDENTIALS_DIRECTORY": str(tmp_path)}) as store:
+            assert store.is_lost
+
+    def test_a_host_without_a_key_never_had_one(self, open_store: Callable[..., Store]) -> None:
+        with open_store() as store:
+            assert not store.is_lost
+
+    def test_whoever_installs_the_agent_may_say_once_that_a_new_state_is_right(
+        self, open_store: Callable[..., Store], tmp_path: Path
+    ) -> None:
+        (tmp_path / "papi-backup-state-key").write_bytes(bytes(range(32)))
+        (tmp_path / "state").mkdir(mode=0o700)
+        (tmp_path / "state" / "new-state").touch()
+        for lost in (False, True):
+            with open_store(environment={"CREDENTIALS_DIRECTORY": str(tmp_path)}) as store:
+                assert store.is_lost is lost
+            for path in (tmp_path / "state").glob("state.db*"):
+                path.unlink()

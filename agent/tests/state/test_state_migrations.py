@@ -82,6 +82,39 @@ def test_a_version_1_file_is_migrated_with_its_rows_and_a_copy_of_it_stays(
         assert restored.configs.list() == [config]
 
 
+def test_only_the_copies_from_before_the_last_two_migrations_stay(
+    open_store: Callable[..., Store], state: Path
+) -> None:
+    for version in range(1, len(MIGRATIONS) + 1):
+        open_store(migrations=MIGRATIONS[:version]).close()
+    newest = len(MIGRATIONS)
+    copies = {f"state.db.version-{version}" for version in (newest - 2, newest - 1)}
+    assert {path.name for path in state.glob("state.db.version-*")} == copies
+    assert [version_of(state / name) for name in sorted(copies)] == [newest - 2, newest - 1]
+
+
+def test_what_is_in_the_write_ahead_log_alone_is_in_the_copy(
+    open_store: Callable[..., Store], state: Path
+) -> None:
+    with open_store(migrations=MIGRATIONS[:1]) as old:
+        old.storages.add(BUCKET)
+        # The log is not folded into the file while somebody has it open, as after a crash.
+        open_store().close()
+    copy = sqlite3.connect(state / "state.db.version-1")
+    assert copy.execute("SELECT storage_name FROM storages").fetchall() == [("bucket",)]
+    copy.close()
+
+
+def test_where_no_copy_can_be_written_nothing_is_migrated_and_the_error_names_it(
+    open_store: Callable[..., Store], state: Path
+) -> None:
+    open_store(migrations=MIGRATIONS[:1]).close()
+    (state / "state.db.version-1").mkdir()
+    with pytest.raises(StateError, match=f"not migrated.* written to {state}/state.db.version-1"):
+        open_store()
+    assert version_of(state / "state.db") == 1
+
+
 def test_migrating_step_by_step_makes_the_same_schema_as_starting_new(
     open_store: Callable[..., Store], state: Path
 ) -> None:
@@ -101,8 +134,11 @@ def test_a_migration_that_fails_changes_nothing(open_store: Callable[..., Store]
         *MIGRATIONS,
         ("CREATE TABLE half (a)", "DELETE FROM storages", "INSERT INTO nowhere VALUES (1)"),
     )
-    with pytest.raises(StateError, match="no such table: nowhere"):
+    copy = state / f"state.db.version-{len(MIGRATIONS)}"
+    with pytest.raises(StateError, match=f"no such table: nowhere.*a copy of the state as it was is {copy}"):
         open_store(migrations=broken)
+    assert version_of(copy) == len(MIGRATIONS)
+    assert copy.stat().st_mode & 0o777 == 0o600
     assert version_of(state / "state.db") == len(MIGRATIONS)
     with open_store() as store:
         assert [storage.storage_name for storage in store.storages.list()] == ["bucket"]

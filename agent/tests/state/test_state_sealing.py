@@ -141,8 +141,6 @@ def test_a_key_too_short_to_be_one_is_refused() -> None:
         ("configs", "encryption_key", lambda store: store.configs.list()),
         ("storages", "aws_secret_key", lambda store: store.storages.list()),
         ("ssh_ids", "private_key", lambda store: store.ssh_ids.list()),
-        ("chain_keys", "key", lambda store: store.chain_keys.all()),
-        ("high_water", "value", lambda store: store.high_water.get("ssh://a/b", "etc")),
     ],
 )
 def test_a_value_swapped_or_blanked_in_the_database_is_refused(
@@ -155,6 +153,24 @@ def test_a_value_swapped_or_blanked_in_the_database_is_refused(
         store._database.execute(f"UPDATE {table} SET {column} = ?", (wrong,))  # noqa: S608 - names above
         with pytest.raises(InternalError, match=f"{table}.{column}"):
             read(store)
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "read", "nothing"),
+    [
+        ("chain_keys", "key", lambda store: store.chain_keys.all(), ()),
+        ("high_water", "value", lambda store: store.high_water.get("ssh://a/b", "etc"), ""),
+    ],
+)
+def test_a_value_that_can_be_done_without_is_not_believed_either(
+    store: Store, table: str, column: str, read: Callable[[Store], object], nothing: object
+) -> None:
+    foreign = Sealer(b"foreign key of 16").seal(Secret(""), CELL)
+    plant(store)
+    assert read(store) != nothing
+    for wrong in (b"", foreign):
+        store._database.execute(f"UPDATE {table} SET {column} = ?", (wrong,))  # noqa: S608 - names above
+        assert read(store) == nothing
 
 
 def test_the_secrets_of_two_rows_cannot_be_exchanged(store: Store) -> None:

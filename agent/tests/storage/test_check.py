@@ -16,7 +16,7 @@ from realparts.s3server import S3Server
 from realparts.storage_places import Place
 
 from papi_backup.engine.storage.check import check_storage, run_check
-from papi_backup.engine.storage.connecting import Entering, untold
+from papi_backup.engine.storage.connecting import Entering, TransientError, untold
 from papi_backup.engine.storage.directory import DirectoryStorage
 from papi_backup.engine.storage.faults import Fault, FaultyStorage
 from papi_backup.engine.storage.opener import hasty
@@ -129,7 +129,7 @@ def test_a_server_that_falls_silent_later_is_answered_for_too(
         (Fault("get", flip=5), "read back", TransferError),
         (Fault("list", keep=0), "list", InvalidStorageError),
         (Fault("list", error=InvalidStorageError("x")), "list", InvalidStorageError),
-        (Fault("delete", error=InvalidStorageError("x")), "delete", InvalidStorageError),
+        (Fault("delete", error=TransientError("x")), "delete", TransferError),
     ],
 )
 def test_whatever_fails_is_named_and_what_was_written_is_removed(
@@ -139,6 +139,24 @@ def test_whatever_fails_is_named_and_what_was_written_is_removed(
     with pytest.raises(error, match=f"^{step}: "):
         run_check(storage, 10)
     assert list(DirectoryStorage(tmp_path / "base").list("")) == []
+
+
+@pytest.mark.parametrize(
+    "error", [InvalidStorageError("x"), StorageCredentialsError("x"), TransferError("x")]
+)
+def test_a_storage_that_does_not_permit_deletion_passes_and_is_told(tmp_path: Path, error: PapiError) -> None:
+    faults = [Fault("delete", number, error) for number in (1, 2)]
+    result = run_check(FaultyStorage(DirectoryStorage(tmp_path / "base"), faults), 10)
+    assert [step.name for step in result.steps] == STEPS
+    assert result.steps[-2].detail == "may not delete, so what a failed backup leaves stays there: x"
+
+
+def test_an_object_that_was_refused_to_be_deleted_and_is_gone_is_no_guard(tmp_path: Path) -> None:
+    storage = FaultyStorage(
+        DirectoryStorage(tmp_path / "base"), [Fault("delete", error=InvalidStorageError("x"), after=True)]
+    )
+    with pytest.raises(InvalidStorageError, match=r"^delete: x"):
+        run_check(storage, 10)
 
 
 class Overwriting(DirectoryStorage):

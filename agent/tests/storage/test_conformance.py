@@ -18,6 +18,7 @@ from papi_backup.engine.storage.protocol import (
     ObjectMissingError,
     Storage,
 )
+from papi_backup.engine.storage.unfinished import unfinished_of
 
 MEBIBYTE = 1 << 20
 BODY = bytes(range(256)) * 40
@@ -65,6 +66,18 @@ def test_an_object_is_seen_only_after_its_commit(place: Place) -> None:
     writer.commit()
     assert names(observer) == ["data/a/1"]
     assert observer.get("data/a/1") == BODY
+
+
+def test_an_object_on_its_way_is_shown_where_the_storage_can(place: Place) -> None:
+    """On S3 parts of an upload are in no listing."""
+    storage = place.open()
+    put(storage, "data/whole", BODY)
+    writer = storage.create("data/half", MEBIBYTE)
+    writer.write(random_bytes(MEBIBYTE))
+    shown = [found.name.rpartition("/")[2] for found in unfinished_of(place.open())]
+    assert shown == ([] if place.pages_matter else place.leftovers())
+    writer.abort()
+    assert len(unfinished_of(place.open())) == 0
 
 
 def test_an_object_that_exists_is_never_overwritten(place: Place) -> None:

@@ -14,7 +14,7 @@ from papi_backup.engine.storage.backoff import RetryPolicy
 from papi_backup.engine.storage.protocol import ObjectExistsError, ObjectMissingError, Storage
 from papi_backup.engine.storage.retrying import RetryingStorage
 from papi_backup.engine.storage.s3 import S3ObjectStorage
-from papi_backup.engine.storage.s3_place import S3Timeouts
+from papi_backup.engine.storage.s3_answers import S3Timeouts
 from papi_backup.engine.storage.s3_writer import IN_ONE
 from papi_backup.model.errors import InvalidStorageError, PapiError, StorageCredentialsError, TransferError
 from papi_backup.model.secret import Secret

@@ -28,7 +28,7 @@ from papi_backup.model.storage import S3Storage, StorageAccess
 GUIDE = Path(__file__).parents[3] / "docs/docsite/rst/guide_s3_policy.rst"
 BUCKET, PREFIX = "example-backups", "web1"
 MEBIBYTE = 1 << 20
-NEEDED = ("s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:DeleteObject")
+NEEDED = ("s3:ListBucket", "s3:GetObject", "s3:PutObject")
 Policy = dict[str, Any]
 
 
@@ -167,10 +167,15 @@ def test_without_one_of_its_actions_the_test_of_the_storage_fails(account: Accou
         check_storage(account.may(without(policies()[0], action)), 20.0)
 
 
+def test_without_the_right_to_delete_it_passes_and_says_so(account: Account) -> None:
+    steps = check_storage(account.may(without(policies()[0], "s3:DeleteObject")), 20.0).steps
+    assert [step.detail[:14] for step in steps if step.name == "delete"] == ["may not delete"]
+
+
 def test_the_policy_has_no_further_action_than_those_and_the_one_for_giving_up() -> None:
     """AWS asks for s3:AbortMultipartUpload as well; this server lets everybody abort who may write."""
     left = policies()[0]
-    for action in ("s3:AbortMultipartUpload", *NEEDED):
+    for action in ("s3:AbortMultipartUpload", "s3:DeleteObject", *NEEDED):
         left = without(left, action)
     assert left["Statement"] == []
 

@@ -18,7 +18,7 @@ from papi_backup.engine.storage.opener import opener_for
 from papi_backup.engine.storage.protocol import Storage
 from papi_backup.engine.storage.retrying import RetryingStorage
 from papi_backup.engine.storage.s3 import S3ObjectStorage
-from papi_backup.engine.storage.s3_place import S3Timeouts
+from papi_backup.engine.storage.s3_answers import S3Timeouts
 from papi_backup.model.errors import InvalidStorageError, PapiError, StorageCredentialsError, TransferError
 from papi_backup.model.secret import Secret
 from papi_backup.model.storage import S3Storage, StorageAccess

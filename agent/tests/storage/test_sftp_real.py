@@ -17,13 +17,13 @@ from realparts.sshd import Sshd
 
 from papi_backup.engine.storage.backoff import RetryPolicy
 from papi_backup.engine.storage.connecting import Connectable
-from papi_backup.engine.storage.host_key import fingerprint
 from papi_backup.engine.storage.opener import opener_for, patient
 from papi_backup.engine.storage.protocol import Storage
 from papi_backup.engine.storage.retrying import RetryingStorage
 from papi_backup.engine.storage.sftp import SftpStorage
 from papi_backup.engine.storage.ssh_connect import SshTimeouts
 from papi_backup.model.errors import InvalidStorageError, StorageCredentialsError, TransferError
+from papi_backup.model.host_key import fingerprint
 from papi_backup.model.secret import Secret
 from papi_backup.model.storage import SshId, SshStorage, StorageAccess
 

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from papi_backup.engine.storage.host_key import fingerprint, same_key, signature_algorithms
 from papi_backup.engine.storage.names import ancestors, checked_name, checked_prefix, temporary_name
 from papi_backup.engine.storage.sftp_session import SftpSession
 from papi_backup.engine.storage.sftp_wire import (
@@ -24,6 +23,7 @@ from papi_backup.engine.storage.sftp_wire import (
     uint64,
     write_header,
 )
+from papi_backup.model.host_key import fingerprint, same_key, signature_algorithms
 
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
 

@@ -72,9 +72,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a handler answers: ``data``, and extension fields ``beside`` it."""
+    """What a handler answers: ``data``, and extension fields ``beside`` it.
+
+    ``document`` goes out as it is, without an envelope, where a method has one.
+    """
 
     data: object = "success"
+    document: bytes = b""
     beside: Mapping[str, object] = field(default_factory=dict)
     ends_session: bool = False
 

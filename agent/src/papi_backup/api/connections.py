@@ -9,6 +9,7 @@ import fcntl
 import socket
 import sys
 import termios
+from asyncio.sslproto import SSLProtocol
 from collections import OrderedDict
 from typing import Any, ClassVar, cast
 
@@ -18,8 +19,15 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import Server
 
 from papi_backup.api.door import Door, Guest, hang_up
+from papi_backup.api.framing import StrictConnection
 from papi_backup.api.peers import peer_of
 from papi_backup.api.request import PEER_KEY, Limits
+
+READ_BYTES = 16 << 10
+"""How much of a connection is read before others have their turn.  asyncio's 256 KiB, times as many strangers
+who send large bodies, would make everybody wait at each of the dozen turns that a call takes."""
+
+SSLProtocol.max_size = READ_BYTES
 
 
 def protocol_class(limits: Limits) -> type[WatchedConnection]:
@@ -38,6 +46,7 @@ class _CountedTransport:
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self.written = 0
+        self._closing = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -46,6 +55,12 @@ class _CountedTransport:
         """Write."""
         self.written += len(data)
         self._transport.write(data)
+
+    def close(self) -> None:
+        """Close; once, because asyncio's TLS forgets a connection that is closed twice."""
+        if not self._closing:
+            self._closing = True
+            self._transport.close()
 
 
 class WatchedConnection(H11Protocol, Guest):
@@ -87,8 +102,10 @@ class WatchedConnection(H11Protocol, Guest):
         self._arrived = None
         self._counted = _CountedTransport(cast("asyncio.Transport", transport))
         super().connection_made(cast("asyncio.Transport", self._counted))
+        self.conn = StrictConnection()
         # uvicorn's access log has whole query strings, passwords and all; ours has none.
         self.access_log = False
+        cast("Any", transport).max_size = READ_BYTES
         connection = transport.get_extra_info("socket")
         # The application of this connection alone: every request of it carries the same peer.
         self.app = _with_peer(self.app, connection)

@@ -9,14 +9,21 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from papi_backup.api.call import AgentInfo, Answer, Call
+from papi_backup.api.call import AgentInfo, Call
 from papi_backup.api.endpoint import Endpoint
 from papi_backup.api.envelope import DEFAULT_FORMAT, FORMATS, encode, failure, success
-from papi_backup.api.gate import Admission, Gate, session_cookie
+from papi_backup.api.gate import (
+    CREDENTIAL_NAMES,
+    Admission,
+    Entry,
+    Gate,
+    PasswordClaim,
+    session_cookie,
+)
 from papi_backup.api.job_listing import JobListing
 from papi_backup.api.parameters import read_arguments
-from papi_backup.api.raw_parameters import raw_parameters
-from papi_backup.api.request import Request
+from papi_backup.api.raw_parameters import RawParameters, raw_parameters
+from papi_backup.api.request import Head, Request
 from papi_backup.model.account import Identity
 from papi_backup.model.errors import (
     AuthenticationError,
@@ -51,7 +58,7 @@ class Target:
 
 
 class Dispatcher:
-    """Answers requests.  :meth:`answer` blocks and may be called from many threads at once."""
+    """Answers requests.  Its methods block and may be called from many threads at once."""
 
     def __init__(
         self, endpoints: Mapping[str, Endpoint], services: Services, gate: Gate, agent: AgentInfo
@@ -73,38 +80,77 @@ class Dispatcher:
                 return Target(None if endpoint and endpoint.bare else endpoint, extension)
         return Target(None, DEFAULT_FORMAT)
 
-    def answer(self, target: Target, request: Request) -> Reply:
-        """Answer a request.  Errors of the API go out with HTTP 200 (wire.md "Envelope")."""
+    def meet(self, target: Target, request: Request) -> Reply | Entry | PasswordClaim:
+        """Look at a request of a stranger as far as finding out who calls needs.
+
+        Returns who the caller is, or the password that has to be checked first, or else the reply.
+        """
+        return self._answer(target, request, None, is_stranger=True)
+
+    def answer(self, target: Target, request: Request, entry: Entry | None = None) -> Reply | PasswordClaim:
+        """Answer a request of a caller who is known: by the cookie, as a peer, or by ``entry``.
+
+        Returns the password that has to be checked first where ``entry`` is not given and there is one.
+        """
+        found = self._answer(target, request, entry, is_stranger=False)
+        if isinstance(found, Entry):
+            raise TypeError("only strangers are asked who they are")
+        return found
+
+    def refuse(self, target: Target, request: Request, refusal: PapiError) -> Reply:
+        """Answer a request whose credentials are refused."""
+        reply = self._answer(target, request, Entry(refusal=refusal), is_stranger=True)
+        if not isinstance(reply, Reply):
+            raise TypeError("a refusal is the answer")
+        return reply
+
+    def _answer(
+        self, target: Target, request: Request, entry: Entry | None, *, is_stranger: bool
+    ) -> Reply | Entry | PasswordClaim:
+        """Answer a request.  Errors of the API go out with HTTP 200."""
         endpoint = target.endpoint
         if endpoint is None:
             unknown = NoSuchEntityError("There is no such method, or not in that format.")
             return error_reply(target, unknown, 404)
-        method = "GET" if request.method == "HEAD" else request.method
+        method = "GET" if request.head.method == "HEAD" else request.head.method
         if method not in endpoint.http_methods:
             allowed = ", ".join(endpoint.http_methods)
             refused = InvalidParameterError(f"The method {endpoint.name} takes {allowed} only.")
             return error_reply(target, refused, 405, {"Allow": allowed})
-        course = _Course(endpoint, request.source.address)
+        course = _Course(endpoint, request.head.source.address)
         try:
-            answer = self._handle(endpoint, request, course)
+            if entry is not None and entry.refusal is not None:
+                # Nothing of the request matters any more, and to look at it may take long.
+                raise entry.refusal
+            wanted = CREDENTIAL_NAMES if is_stranger else None
+            raw = raw_parameters(request.head.query, request.head.content_type, request.body, wanted)
+            if entry is None:
+                found = self._gate.enter(raw, request.head.source)
+                if isinstance(found, PasswordClaim) or (is_stranger and self._is_somebody(found, request)):
+                    return found
+                entry = found
+            reply = _reply(target, 200, self._handle(target, request, entry, raw, course), course.headers)
             course.outcome = "success"
-            bare = answer.data if endpoint.bare and isinstance(answer.data, dict) else None
-            whole = bare or success(answer.data, answer.beside)
-            return _reply(target, 200, whole, course.headers)
         except PapiError as error:
             course.outcome = f"{error.code} {error.name}"
-            return error_reply(target, error, 200, course.headers)
+            reply = error_reply(target, error, 200, course.headers)
         except Exception:  # the outermost edge of a request: logged, and told as a crash
             log.exception("the method %s failed", endpoint.name)
-            return error_reply(target, InternalError("The agent failed; its log says more."), 500)
-        finally:
-            course.log()
+            reply = error_reply(target, InternalError("The agent failed; its log says more."), 500)
+        course.log()
+        return reply
 
-    def _handle(self, endpoint: Endpoint, request: Request, course: _Course) -> Answer:
-        raw = raw_parameters(request.query, request.content_type, request.body)
-        admission = self._gate.admit(raw, request.token, request.source)
+    def _is_somebody(self, entry: Entry, request: Request) -> bool:
+        return entry.identity is not None or self._gate.has_session(request.head.token)
+
+    def _handle(
+        self, target: Target, request: Request, entry: Entry, raw: RawParameters, course: _Course
+    ) -> bytes:
+        """Return the body of what the method answers."""
+        head, endpoint = request.head, course.endpoint
+        admission = self._gate.admit(entry, head.token, head.source, head.page)
         if admission.session is not None:
-            course.set_cookie(admission.session.token, request)
+            course.set_cookie(admission.session.token, head)
         identity = _admitted(endpoint, admission)
         course.who = identity.name
         call = Call(
@@ -114,12 +160,12 @@ class Dispatcher:
             identity=identity,
             arguments=read_arguments(endpoint.parameters, raw),
             listing=self._listing,
-            arrived=request.arrived,
+            arrived=head.arrived,
         )
         answer = endpoint.handler(call)
         if answer.ends_session:
-            course.set_cookie("", request)
-        return answer
+            course.set_cookie("", head)
+        return answer.document or encode(success(answer.data, answer.beside), target.answer_format)
 
 
 @dataclass(slots=True)
@@ -133,8 +179,8 @@ class _Course:
     headers: dict[str, str] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
 
-    def set_cookie(self, token: str, request: Request) -> None:
-        self.headers["Set-Cookie"] = session_cookie(token, secure=request.source.secure)
+    def set_cookie(self, token: str, head: Head) -> None:
+        self.headers["Set-Cookie"] = session_cookie(token, secure=head.source.secure)
 
     def log(self) -> None:
         """Changes and attempts at them are worth a line; who reads what is not.  Never parameters."""
@@ -155,11 +201,10 @@ def error_reply(
     target: Target, error: PapiError, status: int, headers: Mapping[str, str] | None = None
 ) -> Reply:
     """Return the reply that tells ``error``."""
-    return _reply(target, status, failure(error), headers or {})
+    return _reply(target, status, encode(failure(error), target.answer_format), headers or {})
 
 
-def _reply(target: Target, status: int, envelope: Mapping[str, object], headers: Mapping[str, str]) -> Reply:
-    body = encode(envelope, target.answer_format)
+def _reply(target: Target, status: int, body: bytes, headers: Mapping[str, str]) -> Reply:
     return Reply(status, FORMATS[target.answer_format], body, headers)
 
 

@@ -16,8 +16,9 @@ from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 64
-"""How many connections are accepted before others have their turn in the event loop."""
+AT_ONCE = 512
+"""How many connections are accepted before others have their turn in the event loop: so many that nobody
+waits long behind strangers who only connect and hang up."""
 
 PAUSE_SECONDS = 1.0
 """How long nothing is accepted after the system could not: some connections may end meanwhile."""
@@ -83,6 +84,9 @@ class Door:
 
     def _let_in(self, connection: socket.socket) -> None:
         connection.setblocking(False)
+        if _has_left(connection):
+            connection.close()
+            return
         guest = self._guest()
         task: asyncio.Task[object] = self._loop.create_task(
             self._loop.connect_accepted_socket(
@@ -108,6 +112,16 @@ class Door:
         self._resuming = self._loop.call_later(
             PAUSE_SECONDS, self._loop.add_reader, self._listener, self._accept
         )
+
+
+def _has_left(connection: socket.socket) -> bool:
+    """Whether the other end hung up before it was let in, without a word."""
+    try:
+        return not connection.recv(1, socket.MSG_PEEK)
+    except (BlockingIOError, InterruptedError):
+        return False
+    except OSError:
+        return True
 
 
 def hang_up(connection: socket.socket) -> None:

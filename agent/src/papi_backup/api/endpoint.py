@@ -34,7 +34,8 @@ AsksStorages = Literal["", "test", "list", "dry_run"]
 """Never; within the deadline of a test; for as long as a storage takes; so with ``dry_run`` alone."""
 
 EVERYWHERE: tuple[type[PapiError], ...] = (
-    # Every method takes credentials, and every method's body may be malformed.
+    # Every method takes credentials or a cookie, and every method's body may be malformed.
+    PermissionDeniedError,
     AuthenticationError,
     InvalidParameterError,
     TooManyRequestsError,
@@ -78,6 +79,5 @@ class Endpoint:
     @property
     def errors(self) -> tuple[type[PapiError], ...]:
         """All errors it answers, in the order of their codes."""
-        refused = (PermissionDeniedError,) if self.access == "administrator" else ()
         storages = OF_STORAGES if self.asks_storages else ()
-        return tuple(sorted({*EVERYWHERE, *refused, *storages, *self.failures}, key=lambda error: error.code))
+        return tuple(sorted({*EVERYWHERE, *storages, *self.failures}, key=lambda error: error.code))

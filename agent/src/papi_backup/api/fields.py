@@ -95,7 +95,7 @@ SSH_FIELDS = (
         Text(16384, checks.host_key),
         keeps_blank=True,
         extension=True,
-        meaning="The server's key; empty: the first successful test remembers it."
+        meaning="The server's key; empty: the first successful contact remembers it."
         " Absent from an edit: as it was, or empty where `server_name` or `ssh_port` changes.",
     ),
 )
@@ -190,7 +190,9 @@ CONFIG_FIELDS = (
         "encryption_key",
         SecretText(4096, may_be_blank=True),
         keeps_blank=True,
-        meaning="Encryption key; empty: no encryption; absent: as it is, for a new one none.",
+        meaning="Encryption key; empty: no encryption; absent: as it is, for a new one none."
+        " One of nothing but blanks is refused; one with fewer than 8 characters is a warning in the log and"
+        " of test_backup_config.",
     ),
     *_schedule("full"),
     *_schedule("inc"),
@@ -213,7 +215,8 @@ RESTORE_FIELDS = (
         "encryption_key",
         SecretText(4096, may_be_blank=True),
         default=NO_SECRET,
-        meaning="Key of the backup; required when it is encrypted.",
+        keeps_blank=True,
+        meaning="Key of the backup, byte for byte; required when it is encrypted.",
     ),
     TIMEZONE,
     HOSTNAME,
@@ -231,6 +234,13 @@ RESTORE_FIELDS = (
         default="changed",
         extension=True,
         meaning="Which files that exist are overwritten.",
+    ),
+    Parameter(
+        "numeric_owner",
+        Boolean(),
+        default=False,
+        extension=True,
+        meaning="Whether owners get the numbers of the backup; else those that their names have here.",
     ),
     REQUEST_ID,
 )

@@ -60,6 +60,7 @@ def restore_backup(call: Call) -> Answer:
         target_dir=arguments.text("target_dir"),
         include=arguments.texts("include"),
         overwrite=overwrite,
+        numeric_owner=arguments.flag("numeric_owner"),
     )
     if call.dry_run:
         return Answer(plan_view(call.services.jobs.plan_restore(fields), zone))

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The listing of jobs, quick with a long history: a job that has ended is encoded once.
+"""The listing of jobs, quick with a long history: what has ended is encoded once, or when corrected.
 
 Encoding ten thousand jobs takes a fifth of a second of a core, and clients that wait for a job ask every few
 seconds.  Only the jobs that may still change are read and encoded for each call.
@@ -43,6 +43,7 @@ class _Table:
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     encoded: dict[int, bytes] = field(default_factory=dict)
+    corrections: int = 0
     listed: _Listed | None = None
 
 
@@ -91,6 +92,9 @@ def _list_all(
     table: _Table, extent: JobExtent, jobs: JobService, encoded: Callable[[Job], bytes]
 ) -> list[bytes]:
     endings, known = jobs.endings(), table.encoded
+    if table.corrections != extent.corrections:
+        known.clear()
+        table.corrections = extent.corrections
     changing = [job_id for job_id, ended in endings if not ended or job_id not in known]
     # Without stale ones, and below the bound, these are as many as there are jobs.
     if len(known) + len(changing) > min(len(endings), MAXIMUM_JOBS):

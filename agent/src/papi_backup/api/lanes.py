@@ -1,9 +1,10 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which threads answer a request: those of quick calls, of tests, or of what else waits for storages."""
+"""Which threads of a listener answer a request: by who calls, and by what a call waits for."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from papi_backup.api.dispatch import Target
@@ -13,11 +14,34 @@ from papi_backup.api.raw_parameters import raw_parameters
 from papi_backup.api.request import Request
 from papi_backup.model.errors import InvalidParameterError
 
-Lane = Literal["quick", "test", "list"]
+Lane = Literal["stranger", "bulky", "password", "quick", "test", "list"]
+THREADS: Mapping[Lane, int] = {
+    # Each takes turns at the interpreter with all other threads, those of known callers included.
+    "stranger": 2,
+    "bulky": 1,
+    "password": 3,
+    "quick": 16,
+    # Calls that wait for storages have threads of their own, so that they do not keep others waiting.  They
+    # are many, because one that waits for its turn at a hung storage holds a thread as well.
+    "test": 32,
+    "list": 16,
+}
+"""Of each listener."""
+
+_SMALL_BYTES = 8 << 10
+_SMALL_MULTIPART_BYTES = 2 << 10
+"""Each part of one takes as long as a hundred fields of a form."""
+
+
+def lane_of_stranger(request: Request) -> Lane:
+    """Return whose threads find out who calls: a small request does not wait behind large ones."""
+    size = len(request.head.query) + len(request.body)
+    is_multipart = "multipart" in request.head.content_type.lower()
+    return "stranger" if size <= (_SMALL_MULTIPART_BYTES if is_multipart else _SMALL_BYTES) else "bulky"
 
 
 def lane_of(target: Target) -> Lane | None:
-    """Return the lane of what a path names; None: :func:`lane_by_content` knows."""
+    """Return the lane of a known caller's call by its path; None: :func:`lane_by_content` knows."""
     asks = target.endpoint.asks_storages if target.endpoint is not None else ""
     if asks == "dry_run":
         return None
@@ -27,7 +51,7 @@ def lane_of(target: Target) -> Lane | None:
 def lane_by_content(request: Request) -> Lane:
     """Return the lane of a call that asks a storage with ``dry_run`` alone."""
     try:
-        raw = raw_parameters(request.query, request.content_type, request.body)
+        raw = raw_parameters(request.head.query, request.head.content_type, request.body, ("dry_run",))
         return "list" if read_arguments((DRY_RUN,), raw).flag("dry_run") else "quick"
     except InvalidParameterError:
         return "quick"  # which is where it is refused

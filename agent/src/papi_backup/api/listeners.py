@@ -11,19 +11,22 @@ import stat
 from pathlib import Path
 
 from papi_backup.config import ApiSettings
+from papi_backup.host_paths import UnsafePathError, make_guarded
 from papi_backup.model.errors import InternalError, InvalidParameterError
 
 _SOCKET_MODE = 0o660
+_DIRECTORY_MODE = 0o755
 
 
 def bind_unix(path: Path, group_id: int | None) -> socket.socket:
     """Bind the unix socket (mode 0660, of ``group_id`` if given), in the place of one that nobody serves.
 
-    Raises :class:`InternalError` when somebody does, or the path cannot be used.
+    The directory is made (0755) if it is missing.  Raises :class:`InternalError` when somebody serves it, or
+    the path cannot be used, also where somebody else could put another thing there before it gets its mode.
     """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_guarded(path.parent, _DIRECTORY_MODE)
         _remove_stale(path)
         listener.bind(os.fspath(path))
         # Nobody can connect before it listens, so there is no moment with other permissions.
@@ -33,6 +36,9 @@ def bind_unix(path: Path, group_id: int | None) -> socket.socket:
     except OSError as error:
         listener.close()
         raise InternalError(f"cannot listen on {path}: {error.strerror or error}") from error
+    except UnsafePathError as error:
+        listener.close()
+        raise InternalError(f"cannot listen on {path}: {error}") from error
     except InternalError:
         listener.close()
         raise

@@ -9,7 +9,8 @@ a multipart type without boundary or body is no error, and ``name[]`` is ``name`
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Container, Iterator
 from email.message import Message
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
@@ -26,19 +27,50 @@ RawParameters = dict[str, list[object]]
 """The values of each field, in the order in which they came."""
 
 _MAXIMUM_FIELDS = 20_000
+_FIELDS_A_BREATH = 256
+_PIECE_BYTES = 2 << 10
+_BREATH_SECONDS = 0.002
 
 
-def raw_parameters(query: bytes, content_type: str, body: bytes) -> RawParameters:
-    """Merge the fields of query and body; raises :class:`InvalidParameterError` for a malformed body."""
+def raw_parameters(
+    query: bytes, content_type: str, body: bytes, wanted: Container[str] | None = None
+) -> RawParameters:
+    """Merge the fields of query and body; raises :class:`InvalidParameterError` for a malformed body.
+
+    With ``wanted`` given, fields of other names are left out, and as little of them as can be is looked at;
+    that is for strangers, so the thread also rests for longer than it computes: others need the interpreter.
+    """
     merged: RawParameters = {}
-    for count, (name, value) in enumerate(_fields(query, content_type, body)):
+    breathe = Breath() if wanted is not None else None
+    for count, (name, value) in enumerate(_fields(query, content_type, body, breathe)):
+        if breathe is not None and not count % _FIELDS_A_BREATH:
+            breathe()
         if count >= _MAXIMUM_FIELDS:
             raise InvalidParameterError(f"The request has more than {_MAXIMUM_FIELDS} fields.")
-        merged.setdefault(name.removesuffix("[]"), []).append(value)
+        base = name.removesuffix("[]")
+        if wanted is None or base in wanted:
+            merged.setdefault(base, []).append(_unquoted(value) if isinstance(value, bytes) else value)
     return merged
 
 
-def _fields(query: bytes, content_type: str, body: bytes) -> Iterator[tuple[str, object]]:
+class Breath:
+    """A rest for a thread that has computed for a while, three times as long as that."""
+
+    def __init__(self) -> None:
+        """The thread begins to compute."""
+        self._since = time.thread_time()
+
+    def __call__(self) -> None:
+        """Rest where it is time to."""
+        computed = time.thread_time() - self._since
+        if computed > _BREATH_SECONDS:
+            time.sleep(3 * computed)
+            self._since = time.thread_time()
+
+
+def _fields(
+    query: bytes, content_type: str, body: bytes, breathe: Breath | None
+) -> Iterator[tuple[str, object]]:
     yield from _form_fields(query)
     if not body.strip():
         return
@@ -46,7 +78,7 @@ def _fields(query: bytes, content_type: str, body: bytes) -> Iterator[tuple[str,
     if kind == "multipart/form-data" and not boundary and body.startswith(b"--"):
         boundary = body[2:].partition(b"\n")[0].rstrip(b"\r")
     if kind == "multipart/form-data" and boundary:
-        yield from _multipart_fields(body, boundary)
+        yield from _multipart_fields(body, boundary, breathe)
     elif kind == "application/json" or body.lstrip().startswith(b"{"):
         yield from _json_fields(body)
     else:
@@ -64,7 +96,8 @@ def _form_fields(data: bytes) -> Iterator[tuple[str, object]]:
     for field in data.split(b"&"):
         if field:
             name, *value = field.split(b"=", 1)
-            yield _unquoted(name), _unquoted(b"".join(value))
+            # The value is left as it came: most are long, and who asks for a few names reads few of them.
+            yield _unquoted(name), b"".join(value)
 
 
 def _unquoted(quoted: bytes) -> str:
@@ -103,11 +136,14 @@ def _refuse_constant(word: str) -> object:
     raise ValueError(f"{word} is not JSON")
 
 
-def _multipart_fields(body: bytes, boundary: bytes) -> list[tuple[str, object]]:
+def _multipart_fields(body: bytes, boundary: bytes, breathe: Breath | None) -> list[tuple[str, object]]:
     parts = _Parts()
     try:
         parser = MultipartParser(boundary, parts.callbacks)
-        parser.write(body)
+        for start in range(0, len(body), _PIECE_BYTES):
+            parser.write(body[start : start + _PIECE_BYTES])
+            if breathe is not None:
+                breathe()
         parser.finalize()
     except FormParserError:
         raise InvalidParameterError("The request's body is not multipart/form-data.") from None

@@ -1,17 +1,20 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Receives one request within bounds of size and time."""
+"""Receives one request within bounds of size and time; those of strangers are tight."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
 from papi_backup.api.gate import Source, cookie_token
+from papi_backup.api.origins import PageOrigin, page_origin
 from papi_backup.api.peers import Peer
 
 PEER_KEY = "papi.peer"
@@ -22,12 +25,17 @@ PEER_KEY = "papi.peer"
 class Limits:
     """``body`` and ``drained`` in bytes: what is taken, and what is thrown away so that the answer arrives.
 
+    Of callers who are not known yet ``small_body`` is taken at once.  ``large_bodies`` of them at a time may
+    send more, and no more than ``body`` is thrown away of theirs.
+
     ``head_seconds`` and ``body_seconds`` bound how long a request may take to come in; a client that takes
     nothing of its answer for ``send_seconds`` is hung up on.  ``handshake_seconds`` bound TLS's.  A listener
     has at most ``connections`` open, those that have not come through the handshake included.
     """
 
     body: int = 1 << 20
+    small_body: int = 64 << 10
+    large_bodies: int = 16
     drained: int = 16 << 20
     handshake_seconds: float = 10.0
     head_seconds: float = 15.0
@@ -45,57 +53,120 @@ class ClientGoneError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """A whole request."""
+class Head:
+    """A request without its body."""
 
     method: str
     path: str
     query: bytes
     content_type: str
-    body: bytes
     token: str
     source: Source
+    page: PageOrigin = field(default_factory=PageOrigin)
     arrived: float = field(default_factory=time.monotonic)
     """By :func:`time.monotonic`: promised times count from here, not from when a thread is free."""
 
 
-async def receive_request(scope: Scope, receive: Receive, limits: Limits) -> Request:
-    """Read the body; raises :class:`BadBodyError` and :class:`ClientGoneError`."""
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A whole request."""
+
+    head: Head
+    body: bytes
+
+
+def head_of(scope: Scope) -> Head:
+    """Return what the head of a request says."""
     headers = Headers(scope=scope)
-    try:
-        async with asyncio.timeout(limits.body_seconds):
-            body = await _receive_body(receive, limits)
-    except TimeoutError:
-        raise BadBodyError(f"The request's body did not come within {limits.body_seconds:g} s.") from None
-    return Request(
+    return Head(
         method=scope["method"],
         path=scope["path"],
         query=scope["query_string"],
         content_type=headers.get("content-type", ""),
-        body=body,
         token=cookie_token("; ".join(headers.getlist("cookie"))),
         source=_source(scope),
+        page=page_origin(headers, scope["scheme"]),
     )
 
 
-async def _receive_body(receive: Receive, limits: Limits) -> bytes:
-    body = bytearray()
-    size = 0
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGoneError
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size <= limits.body:
-            body += chunk
-        elif size > limits.drained:
-            break
-        more = message.get("more_body", False)
-    if size > limits.body:
-        raise BadBodyError(f"The request's body is larger than {limits.body} bytes.")
-    return bytes(body)
+class BodyReader:
+    """Reads the bodies of one listener's requests."""
+
+    def __init__(self, limits: Limits) -> None:
+        """To be used in the listener's event loop."""
+        self._limits = limits
+        self._large: OrderedDict[asyncio.Timeout, None] = OrderedDict()
+
+    async def read(self, receive: Receive, is_known: Callable[[], Awaitable[bool]]) -> bytes:
+        """Return the whole body; ``is_known`` is asked whether a caller with a large one is known.
+
+        Raises :class:`BadBodyError` and :class:`ClientGoneError`.
+        """
+        limits = self._limits
+        body = _Body(receive)
+        try:
+            async with asyncio.timeout(limits.body_seconds) as deadline:
+                if await body.is_whole_within(limits.small_body):
+                    return body.taken(limits.body)
+                if await is_known():
+                    await body.is_whole_within(limits.body, limits.drained)
+                else:
+                    await self._read_large(body, deadline)
+        except TimeoutError:
+            raise BadBodyError(_late(limits, body.size)) from None
+        return body.taken(limits.body)
+
+    async def _read_large(self, body: _Body, deadline: asyncio.Timeout) -> None:
+        """Read a stranger's; where there are too many, the one that has taken longest is given up."""
+        self._large[deadline] = None
+        if len(self._large) > self._limits.large_bodies:
+            longest, _none = self._large.popitem(last=False)
+            longest.reschedule(asyncio.get_running_loop().time())
+        try:
+            await body.is_whole_within(self._limits.body, 2 * self._limits.body)
+        finally:
+            self._large.pop(deadline, None)
+
+
+class _Body:
+    """A body on its way in."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._data = bytearray()
+        self._more = True
+        self.size = 0
+
+    async def is_whole_within(self, most: int, drained: int = 0) -> bool:
+        """Read on to the end, keeping ``most`` bytes; return False after as many or, if more, ``drained``."""
+        while self._more:
+            if self.size > max(most, drained):
+                return False
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGoneError
+            chunk = message.get("body", b"")
+            self.size += len(chunk)
+            self._more = message.get("more_body", False)
+            # What exceeds a first bound may be within the next.
+            if self.size <= most or not drained:
+                self._data += chunk
+        return True
+
+    def taken(self, most: int) -> bytes:
+        """Return the body; raises :class:`BadBodyError` for one larger than ``most``."""
+        if self.size > most:
+            raise BadBodyError(f"The request's body is larger than {most} bytes.")
+        return bytes(self._data)
+
+
+def _late(limits: Limits, size: int) -> str:
+    if size > limits.small_body:
+        return (
+            f"The request's body did not come within {limits.body_seconds:g} s, or other callers who are not"
+            f" known yet sent more than {limits.small_body} bytes each; log in first, or try again."
+        )
+    return f"The request's body did not come within {limits.body_seconds:g} s."
 
 
 def _source(scope: Scope) -> Source:

@@ -236,6 +236,11 @@ VERSIONS = record(
     Field("format", IDENTIFIER, "Version of the storage format."),
     Field("host_name", TEXT, "The host's name, as its backups have it."),
     Field("instance_id", TextShape(pattern="^[0-9a-f]{16}$"), "Identifies this installation."),
+    Field(
+        "state_lost",
+        TRUTH,
+        "Whether the agent found its key and no state, and has had no backup configuration since.",
+    ),
 )
 
 

@@ -33,5 +33,5 @@ def ping(call: Call) -> Answer:
 
 
 def version(call: Call) -> Answer:
-    """Versions, host name and instance id."""
-    return Answer(call.agent.versions)
+    """Versions, host name, instance id, and whether the state was lost."""
+    return Answer(call.agent.versions | {"state_lost": call.services.access.state_is_lost})

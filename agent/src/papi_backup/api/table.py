@@ -9,6 +9,7 @@ below ``/papi/``; each also takes the extensions of :data:`papi_backup.api.envel
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
 from papi_backup.api import (
     config_handlers,
@@ -21,6 +22,7 @@ from papi_backup.api import (
 )
 from papi_backup.api.call import Answer, Call, Handler
 from papi_backup.api.endpoint import CHANGE, READ, AsksStorages, Endpoint
+from papi_backup.api.envelope import DEFAULT_FORMAT, encode
 from papi_backup.api.gate import CREDENTIALS
 from papi_backup.api.openapi import openapi_document
 from papi_backup.api.parameters import Parameter
@@ -335,7 +337,13 @@ EXTENSIONS: tuple[Endpoint, ...] = (
 def _describe(call: Call) -> Answer:
     """Answer the OpenAPI document of this very table."""
     del call
-    return Answer(openapi_document(ENDPOINTS))
+    return Answer(document=_description())
+
+
+@cache
+def _description() -> bytes:
+    """Return the document, made once: anybody may ask for it, and to make it takes long."""
+    return encode(openapi_document(ENDPOINTS), DEFAULT_FORMAT)
 
 
 _WAYS_IN = (

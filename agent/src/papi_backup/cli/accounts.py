@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import stat
 import sys
 from pathlib import Path
@@ -95,7 +96,8 @@ def read_password(path: Path) -> Secret:
 
 
 def _read_warning(path: Path) -> bytes:
-    mode = stat.S_IMODE(path.stat().st_mode)
+    with path.open("rb") as file:
+        mode, content = stat.S_IMODE(os.fstat(file.fileno()).st_mode), file.read()
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         log.warning("others may read the password file %s (mode %04o): chmod 600 %s", path, mode, path)
-    return path.read_bytes()
+    return content

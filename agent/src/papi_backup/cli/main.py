@@ -14,6 +14,7 @@ from papi_backup import API_VERSION, __version__
 from papi_backup.cli import accounts, configuration, schedules, tls, tokens
 from papi_backup.cli.parser import Parser
 from papi_backup.config import DEFAULT_FILE
+from papi_backup.confinement import keep_memory
 from papi_backup.model.errors import PapiError
 
 EXIT_FAILED = 1
@@ -22,6 +23,7 @@ EXIT_FAILED = 1
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
+    keep_memory()
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     options = _parser().parse_args(arguments)
     try:

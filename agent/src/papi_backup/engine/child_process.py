@@ -9,6 +9,9 @@ import ctypes
 import os
 import signal
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkProcess
+
+from papi_backup.memory_limit import MemoryWatch
 
 _PR_SET_PDEATHSIG = 1
 
@@ -23,6 +26,12 @@ def die_with_parent(parent_pid: int) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent_pid:
         os._exit(1)
+
+
+def how_it_ended(process: ForkProcess, memory: MemoryWatch) -> str:
+    """Return words for a process that ended without telling why."""
+    why = memory.why(process.exitcode)
+    return why or f"ended unexpectedly (exit status {process.exitcode})"
 
 
 def tell_failure(pipe: Connection, code: int, text: str, trace: str) -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import blake3
@@ -83,13 +84,23 @@ def wrap_chain_key(chain_key: bytes, key: Secret, salt: bytes, cost: int) -> Scr
 
 def unwrap_chain_key(header: ChainHeader, key: Secret) -> bytes:
     """Return the chain key of an encrypted chain.  Raises WrongKeyError."""
+    return unwrap_with(header, lambda slot: wrapping_key(key, slot))
+
+
+def unwrap_with(header: ChainHeader, wrapping_key_of: Callable[[ScryptSlot], bytes]) -> bytes:
+    """Return the chain key of an encrypted chain from its slots' wrapping keys.  Raises WrongKeyError."""
     for slot in header.slots:
         if isinstance(slot, ScryptSlot):
             try:
-                return aes_key_unwrap(_key_encryption_key(key, slot.salt, slot.cost), slot.wrapped)
+                return aes_key_unwrap(wrapping_key_of(slot), slot.wrapped)
             except InvalidUnwrap:
                 continue
     raise WrongKeyError
+
+
+def wrapping_key(key: Secret, slot: ScryptSlot) -> bytes:
+    """Derive the key that wraps a slot's chain key; costs what the slot says."""
+    return _key_encryption_key(key, slot.salt, slot.cost)
 
 
 def clear_chain_key(header: ChainHeader) -> bytes:

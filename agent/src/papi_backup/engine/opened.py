@@ -9,17 +9,11 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from papi_backup.engine.compression import SegmentDecompressor
-from papi_backup.engine.crypto import (
-    ChainKeys,
-    WrongKeyError,
-    clear_chain_key,
-    open_sealed,
-    unwrap_chain_key,
-)
+from papi_backup.engine.crypto import ChainKeys, open_sealed
 from papi_backup.engine.format import FormatError, UnsupportedError
 from papi_backup.engine.format.checked import LARGEST_NUMBER
 from papi_backup.engine.format.entries import Entry, walk_key
-from papi_backup.engine.format.header import ChainHeader, parse_header
+from papi_backup.engine.format.header import LARGEST_HEADER, ChainHeader, parse_header
 from papi_backup.engine.format.leaf import LeafPage
 from papi_backup.engine.format.manifest import (
     LARGEST_BODY,
@@ -40,16 +34,17 @@ from papi_backup.engine.format.names import (
 from papi_backup.engine.format.pages import Child, ItemsPage, NodePage, Page, Volume, VolumesPage, decode_page
 from papi_backup.engine.format.references import Item, PageRef, SegmentRef
 from papi_backup.engine.format.segment import TAG_SIZE, SegmentContext, parse_frame
+from papi_backup.engine.keyring import KeyRing
 from papi_backup.engine.storage.protocol import ObjectMissingError, Storage
 from papi_backup.model.catalog import CatalogEntry
 from papi_backup.model.errors import (
     CorruptedBackupError,
-    DecryptionKeyError,
-    DecryptionKeyMissingError,
 )
-from papi_backup.model.secret import NO_SECRET, Secret
+from papi_backup.model.secret import Secret
 
 _DEEPEST_TREE = 16
+_AT_ONCE = 2 * LARGEST_HEADER
+"""Bytes up to which a manifest is fetched whole; of a larger one the header is tried first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,31 +88,29 @@ def open_backup(
     key: Secret,
     known_chain_keys: Mapping[str, Secret] | None = None,
 ) -> OpenedBackup:
+    """Fetch and verify one backup's manifest; ``known_chain_keys`` and what is raised as below."""
+    return open_manifest(storage, entry, KeyRing(key, known_chain_keys))
+
+
+def open_manifest(storage: Storage, entry: CatalogEntry, ring: KeyRing) -> OpenedBackup:
     """Fetch and verify a backup's manifest.
 
-    ``known_chain_keys`` maps chain ids to cached chain keys (hex), which spare the derivation.
     Raises DecryptionKeyError (4002: wrong key, or a key given for a raw backup),
-    DecryptionKeyMissingError (4003), CorruptedBackupError (4004).
+    DecryptionKeyMissingError (4003), CorruptedBackupError (4004), and what the ring raises.
     """
     name = CATALOG + entry.path
     if not entry.readable:
         raise CorruptedBackupError(f"{name} is of a format version this agent does not know.", name)
-    if key and not entry.encrypted:
-        raise DecryptionKeyError(
-            f"A key was given, but {name} is not encrypted: it proves nothing about who wrote it. "
-            "Restore it without a key only if that is expected."
-        )
-    if entry.encrypted and not key and not known_chain_keys:
-        raise DecryptionKeyMissingError(f"{name} is encrypted; give its encryption_key.")
+    ring.refuse_protection(name, encrypted=entry.encrypted)
     if entry.manifest_size > LARGEST_MANIFEST:
         raise CorruptedBackupError(f"{name} is larger than a manifest can be.", name)
-    data = _get_whole(storage, name, entry.manifest_size)
     try:
+        if entry.manifest_size > _AT_ONCE:
+            start = storage.get(name, 0, _AT_ONCE)
+            _unlocked(name, entry, split_manifest(start)[0], ring)
+        data = _get_whole(storage, name, entry.manifest_size)
         encoded_header, preamble, sealed = split_manifest(data)
-        header = parse_header(encoded_header)
-        if header.chain != entry.chain or header.encrypted != entry.encrypted:
-            raise FormatError("its header and its name contradict each other")
-        keys = _chain_keys(header, name, key, known_chain_keys or {})
+        header, keys = _unlocked(name, entry, encoded_header, ring)
         context = segment_context(header, entry.host_name, entry.backup_name, entry.backup)
         frame = parse_frame(
             open_sealed(keys, context.of_manifest(entry.path, preamble), sealed), LARGEST_BODY
@@ -125,6 +118,8 @@ def open_backup(
         manifest = decode_body(SegmentDecompressor().decompress(frame))
         if not manifest.belongs_to(entry):
             raise FormatError("its contents and its name contradict each other")
+    except ObjectMissingError:
+        raise CorruptedBackupError(f"{name} is missing.", name) from None
     except UnsupportedError as error:
         raise CorruptedBackupError(f"{name} cannot be read by this version: {error}.", name) from None
     except FormatError as error:
@@ -132,28 +127,17 @@ def open_backup(
     return OpenedBackup(entry, header, keys, manifest, bytes(data[-TAG_SIZE:]))
 
 
-def _chain_keys(
-    header: ChainHeader, name: str, key: Secret, known_chain_keys: Mapping[str, Secret]
-) -> ChainKeys:
-    known = known_chain_keys.get(header.chain, NO_SECRET)
-    if not header.encrypted:
-        return ChainKeys.derive(clear_chain_key(header), header.chain, encrypted=False)
-    if known:
-        return ChainKeys.derive(bytes.fromhex(known.reveal()), header.chain, encrypted=True)
-    if not key:
-        raise DecryptionKeyMissingError(f"{name} is encrypted; give its encryption_key.")
-    try:
-        chain_key = unwrap_chain_key(header, key)
-    except WrongKeyError:
-        raise DecryptionKeyError(f"The encryption_key does not open {name}.") from None
-    return ChainKeys.derive(chain_key, header.chain, encrypted=True)
+def _unlocked(
+    name: str, entry: CatalogEntry, encoded_header: bytes, ring: KeyRing
+) -> tuple[ChainHeader, ChainKeys]:
+    header = parse_header(encoded_header)
+    if header.chain != entry.chain or header.encrypted != entry.encrypted:
+        raise FormatError("its header and its name contradict each other")
+    return header, ring.keys_of(header, name)
 
 
 def _get_whole(storage: Storage, name: str, size: int) -> bytes:
-    try:
-        data = storage.get(name, 0, size + 1)
-    except ObjectMissingError:
-        raise CorruptedBackupError(f"{name} is missing.", name) from None
+    data = storage.get(name, 0, size + 1)
     if len(data) != size:
         raise CorruptedBackupError(f"{name} has {len(data)} bytes instead of {size}.", name)
     return data
@@ -348,7 +332,18 @@ def missing_volumes(storage: Storage, opened: OpenedBackup, needed: set[Volume])
 
     Costs LIST requests only.
     """
-    sizes = {found.name: found.size for found in storage.list(opened.prefix)}
+    return wrong_volumes(listed_sizes(storage, opened), opened, needed)
+
+
+def listed_sizes(storage: Storage, opened: OpenedBackup) -> dict[str, int]:
+    """Return the size of every object of the backup's chain by its name."""
+    return {found.name: found.size for found in storage.list(opened.prefix)}
+
+
+def wrong_volumes(
+    sizes: Mapping[str, int], opened: OpenedBackup, needed: set[Volume]
+) -> list[tuple[str, str]]:
+    """Return what :func:`missing_volumes` does, of a chain that has been listed."""
     wrong = []
     for volume in sorted(needed):
         name = volume_name(opened.prefix, volume.backup, volume.kind, volume.number)
@@ -365,7 +360,9 @@ __all__ = [
     "OpenedBackup",
     "PageReader",
     "SegmentReader",
+    "listed_sizes",
     "missing_volumes",
     "open_backup",
     "segment_context",
+    "wrong_volumes",
 ]

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import replace
 
 from papi_backup.config import Settings
@@ -14,6 +15,9 @@ from papi_backup.model.schedule import BackupConfig, BackupType
 from papi_backup.model.storage import SshStorage, StorageAccess
 from papi_backup.state.jobs import JobRequest
 from papi_backup.state.store import Store
+from papi_backup.state.unsettled import Unsettled
+
+_ID_BYTES = 8
 
 
 class OrderBuilder:
@@ -42,7 +46,20 @@ class OrderBuilder:
             raise NoSuchEntityError(
                 f"the backup configuration {job.backup_name!r} was deleted before this job started"
             ) from None
-        return self.of_config(config, job.backup_type)
+        return replace(self.of_config(config, job.backup_type), backup=secrets.token_hex(_ID_BYTES))
+
+    def search(self, job: Job, unsettled: Unsettled) -> BackupOrder:
+        """Return the order by which the backup that a job may have written is looked for.
+
+        Raises :class:`NoSuchEntityError` when its configuration or storage is gone or is elsewhere now.
+        """
+        with self._store.undisturbed():
+            config = self._store.configs.get(job.backup_id)
+            access = self.access(unsettled.storage_id)
+            if access.storage.location != unsettled.location:
+                raise NoSuchEntityError(f"the storage is no longer at {unsettled.location}")
+            order = self.of_config(config, job.backup_type)
+            return replace(order, backup_name=job.backup_name, access=access, backup=unsettled.backup)
 
     def of_config(self, config: BackupConfig, backup_type: BackupType) -> BackupOrder:
         """Return the order of a backup of ``config`` as it is; raises as :meth:`build` does."""
@@ -66,11 +83,14 @@ class OrderBuilder:
 
     def restore(self, options: RestoreOptions, plan_only: bool = False) -> RestoreOrder:
         """Return the order of a restore, or of its plan; a blank host name means this host."""
+        access = self.access(options.storage_id)
         return RestoreOrder(
             host_name=self._settings.host_name,
-            access=self.access(options.storage_id),
+            access=access,
             options=replace(options, hostname=options.hostname or self._settings.host_name),
             own_paths=self._settings.own_paths,
+            instance_id=self._store.instance_id,
+            high_water=self._store.high_water.get(access.storage.location, options.backup_name),
             plan_only=plan_only,
             helpers=self._settings.helpers,
             limits=self._settings.limits,

@@ -26,7 +26,14 @@ class Failure:
         return from_code(self.code, self.message)
 
 
-Message = Progress | JobResult | Failure
+@dataclass(frozen=True, slots=True)
+class HostKeySeen:
+    """What an SSH server showed whose key nobody knew, ``<type> <base64>``."""
+
+    host_key: str
+
+
+Message = Progress | HostKeySeen | JobResult | Failure
 
 
 def dump_order(order: JobOrder) -> bytes:
@@ -47,7 +54,7 @@ def load_order(data: bytes) -> JobOrder:
 
 def dump_message(message: Message) -> bytes:
     """Return one line for the message pipe."""
-    key = {Progress: "progress", JobResult: "result", Failure: "error"}[type(message)]
+    key = {Progress: "progress", HostKeySeen: "seen", JobResult: "result", Failure: "error"}[type(message)]
     return json.dumps({key: encode(message)}).encode() + b"\n"
 
 
@@ -58,6 +65,8 @@ def load_message(line: bytes) -> Message:
         raise TypeError("a message is a JSON object")
     if "progress" in fields:
         return decode(Progress, fields["progress"])
+    if "seen" in fields:
+        return decode(HostKeySeen, fields["seen"])
     if "result" in fields:
         return decode(JobResult, fields["result"])
     if "error" in fields:

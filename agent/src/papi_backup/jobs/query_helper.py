@@ -10,7 +10,7 @@ waiting.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +18,11 @@ from papi_backup.jobs.codec import decode
 from papi_backup.jobs.query_pool import NoFreeProcessError, QueryPool
 from papi_backup.jobs.query_process import QUERY_COMMAND, NoAnswerInTimeError
 from papi_backup.jobs.questions import (
+    Answered,
     Asked,
     CheckBackup,
     CheckStorage,
+    FindBackup,
     ListBackups,
     ListHostNames,
     PlanRestore,
@@ -31,7 +33,7 @@ from papi_backup.jobs.turns import NoTurnError, Turns
 from papi_backup.model.catalog import CatalogEntry
 from papi_backup.model.check import StorageCheck
 from papi_backup.model.errors import InvalidStorageError, TooManyRequestsError
-from papi_backup.model.job import BackupOrder, RestoreOrder, RestorePlanSummary
+from papi_backup.model.job import BackupOrder, FoundBackup, RestoreOrder, RestorePlanSummary
 from papi_backup.model.storage import StorageAccess, StorageConfig
 
 CHECK_SECONDS = 4.9
@@ -72,8 +74,14 @@ class QueryHelper:
         check_seconds: float = CHECK_SECONDS,
         list_seconds: float = LIST_SECONDS,
         patience: float = PATIENCE_SECONDS,
+        seen: Callable[[StorageConfig, str], object] = lambda _storage, _host_key: None,
     ) -> None:
-        """``processes`` start when they are first needed; ``*_seconds`` are the calls' deadlines."""
+        """``processes`` start when they are first needed; ``*_seconds`` are the calls' deadlines.
+
+        ``seen`` is told a storage and the host key that a list was shown there, where none is known; what it
+        raises, the list raises.
+        """
+        self._seen = seen
         # A test's deadline is its patience: whoever is refused is so at the time that was promised.
         self._checks = _Lane(QueryPool(command, processes), Turns(check_seconds), check_seconds)
         self._lists = _Lane(QueryPool(command, processes), Turns(patience), list_seconds)
@@ -104,6 +112,10 @@ class QueryHelper:
         question = CheckBackup(order, room, deadline - CHECK_MARGIN)
         return decode(StorageCheck, _ask(self._checks, question, order.access.storage, deadline))
 
+    def find_backup(self, order: BackupOrder) -> FoundBackup:
+        """Return what a storage knows of a job with this order, whose outcome was lost."""
+        return decode(FoundBackup, self._list(FindBackup(order), order.access.storage))
+
     def plan_restore(self, order: RestoreOrder) -> RestorePlanSummary:
         """Return what a restore would do."""
         return decode(RestorePlanSummary, self._list(PlanRestore(order), order.access.storage))
@@ -122,17 +134,25 @@ class QueryHelper:
         return (time.monotonic() if since is None else since) + self._checks.seconds
 
     def _list(self, question: Question, storage: StorageConfig) -> Any:
-        return _ask(self._lists, question, storage, time.monotonic() + self._lists.seconds)
+        answered = _answered(self._lists, question, storage, time.monotonic() + self._lists.seconds)
+        data = answered.data()
+        if answered.host_key:
+            self._seen(storage, answered.host_key)
+        return data
 
 
 def _ask(lane: _Lane, question: Question, storage: StorageConfig, deadline: float) -> Any:
+    return _answered(lane, question, storage, deadline).data()
+
+
+def _answered(lane: _Lane, question: Question, storage: StorageConfig, deadline: float) -> Answered:
     def line() -> bytes:
         return dump_question(Asked(question, max(0.0, deadline - time.monotonic())))
 
     unasked = f"storage {storage.storage_name!r} was not asked"
     try:
         with lane.turns.of(storage.server, deadline):
-            answered = lane.pool.ask(line, deadline - time.monotonic(), deadline)
+            return lane.pool.ask(line, deadline - time.monotonic(), deadline)
     except NoTurnError:
         raise TooManyRequestsError(
             f"{unasked}: its server has not answered the question before; ask again later"
@@ -143,4 +163,3 @@ def _ask(lane: _Lane, question: Question, storage: StorageConfig, deadline: floa
         raise InvalidStorageError(
             f"storage {storage.storage_name!r} did not answer within {lane.seconds:g} s"
         ) from None
-    return answered.data()

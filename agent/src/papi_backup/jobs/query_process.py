@@ -13,6 +13,8 @@ import sys
 import time
 from collections.abc import Sequence
 
+from papi_backup.memory_limit import MemoryWatch
+
 log = logging.getLogger(__name__)
 
 QUERY_COMMAND = (sys.executable, "-P", "-m", "papi_backup.jobs.query_worker")
@@ -29,8 +31,9 @@ class NoAnswerInTimeError(Exception):
 class ProcessEndedError(Exception):
     """The process ended before it answered; ``status`` is negative for a signal."""
 
-    def __init__(self, status: int) -> None:
-        super().__init__(f"ended with status {status}")
+    def __init__(self, status: int, why: str = "") -> None:
+        """``why``: words that go on from "the process", where more is known."""
+        super().__init__(why or f"ended with status {status}")
         self.status = status
 
 
@@ -56,6 +59,7 @@ class QueryProcess:
         finally:
             os.close(its_input)
             os.close(its_output)
+        self._memory = MemoryWatch()
         os.set_blocking(self._questions, False)
         os.set_blocking(self._answers, False)
 
@@ -73,7 +77,7 @@ class QueryProcess:
         try:
             self._send(memoryview(line), deadline)
         except BrokenPipeError:
-            raise ProcessEndedError(self._status()) from None
+            raise self._ended() from None
         return self._receive(deadline)
 
     def kill(self) -> None:
@@ -106,13 +110,17 @@ class QueryProcess:
             self._wait_for(self._questions, selectors.EVENT_WRITE, deadline)
             rest = rest[os.write(self._questions, rest) :]
 
+    def _ended(self) -> ProcessEndedError:
+        status = self._status()
+        return ProcessEndedError(status, self._memory.why(status))
+
     def _receive(self, deadline: float) -> bytes:
         answer = bytearray()
         while not answer.endswith(b"\n"):
             self._wait_for(self._answers, selectors.EVENT_READ, deadline)
             data = os.read(self._answers, _READ_SIZE)
             if not data:
-                raise ProcessEndedError(self._status())
+                raise self._ended()
             answer += data
         return bytes(answer)
 

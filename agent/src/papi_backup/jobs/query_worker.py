@@ -19,14 +19,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from papi_backup.confinement import keep_to_itself
 from papi_backup.jobs.codec import secrets_in
 from papi_backup.jobs.edge import log_to_stderr, outcome_of
 from papi_backup.jobs.questions import (
     Asked,
     CheckBackup,
     CheckStorage,
+    FindBackup,
     ListBackups,
     ListHostNames,
     PlanRestore,
@@ -36,7 +38,11 @@ from papi_backup.jobs.questions import (
 from papi_backup.jobs.redaction import Redactor
 from papi_backup.jobs.worker import write_all
 from papi_backup.model.catalog import CatalogEntry
-from papi_backup.model.job import RestorePlanSummary
+from papi_backup.model.job import FoundBackup, RestorePlanSummary
+from papi_backup.model.storage import SshStorage, StorageAccess
+
+if TYPE_CHECKING:
+    from papi_backup.engine.storage.protocol import Storage
 
 IDLE_SECONDS = 600.0
 LEAST_SECONDS = 0.5
@@ -54,6 +60,9 @@ _READ_SIZE = 1 << 16
 class Answers(Protocol):
     """Who answers; tests put their own in its place."""
 
+    host_key: str
+    """What an SSH server showed, whose key nobody knew, while a question was answered."""
+
     def list_backups(self, question: ListBackups) -> list[CatalogEntry]:
         """Raises :class:`PapiError`."""
 
@@ -66,6 +75,9 @@ class Answers(Protocol):
     def check_backup(self, question: CheckBackup) -> object:
         """Return a dataclass with the fields of :class:`StorageCheck`.  Raises :class:`PapiError`."""
 
+    def find_backup(self, question: FindBackup) -> FoundBackup:
+        """Raises :class:`PapiError`."""
+
     def plan_restore(self, question: PlanRestore) -> RestorePlanSummary:
         """Raises :class:`PapiError`."""
 
@@ -73,12 +85,13 @@ class Answers(Protocol):
 class RealAnswers:
     """Answers from the engine of this package, each part imported when it is first asked for."""
 
+    host_key = ""
+
     def list_backups(self, question: ListBackups) -> list[CatalogEntry]:
         """List by LIST requests alone."""
         from papi_backup.engine.catalog import list_backups  # noqa: PLC0415 - late: a check does not need it
-        from papi_backup.engine.storage.opener import opener_for  # noqa: PLC0415 - late, as above
 
-        storage = opener_for(question.access)()
+        storage = self._opened(question.access)
         try:
             return list_backups(storage, question.host_name)
         finally:
@@ -87,13 +100,22 @@ class RealAnswers:
     def list_host_names(self, question: ListHostNames) -> list[str]:
         """List by LIST requests alone."""
         from papi_backup.engine.catalog import list_host_names  # noqa: PLC0415 - late: a check does not need it
-        from papi_backup.engine.storage.opener import opener_for  # noqa: PLC0415 - late, as above
 
-        storage = opener_for(question.access)()
+        storage = self._opened(question.access)
         try:
             return list_host_names(storage)
         finally:
             storage.close()
+
+    def _opened(self, access: StorageAccess) -> Storage:
+        """Connect, and note the host key that was shown."""
+        from papi_backup.engine.storage.opener import patient  # noqa: PLC0415 - late, as above
+
+        storage = patient(access)
+        storage.open()
+        if isinstance(access.storage, SshStorage) and not access.storage.host_key:
+            self.host_key = storage.host_key
+        return storage
 
     def check_storage(self, question: CheckStorage) -> object:
         """Try everything that backups will do."""
@@ -106,6 +128,17 @@ class RealAnswers:
         from papi_backup.engine.backup.check import check_backup  # noqa: PLC0415 - late: a list does not need it
 
         return check_backup(question.order, question.room, seconds_until(question.until))
+
+    def find_backup(self, question: FindBackup) -> FoundBackup:
+        """List the backups of that name, and open the one that has the id."""
+        from papi_backup.engine.backup.result import find_backup  # noqa: PLC0415 - late: a list does not need it
+        from papi_backup.engine.storage.opener import opener_for  # noqa: PLC0415 - late, as above
+
+        storage = opener_for(question.order.access)()
+        try:
+            return find_backup(storage, question.order)
+        finally:
+            storage.close()
 
     def plan_restore(self, question: PlanRestore) -> RestorePlanSummary:
         """Read the manifest and compare; nothing is written."""
@@ -126,6 +159,8 @@ def answer(answers: Answers, asked: Asked) -> object:
         return answers.check_storage(question)
     if isinstance(question, CheckBackup):
         return answers.check_backup(question)
+    if isinstance(question, FindBackup):
+        return answers.find_backup(question)
     return answers.plan_restore(question)
 
 
@@ -149,6 +184,7 @@ def next_line(idle: float, read: Callable[[int, int], bytes] = os.read) -> bytes
 
 def main(arguments: Sequence[str] | None = None, answers: Answers | None = None) -> int:
     """Answer questions until there are no more."""
+    keep_to_itself()
     parser = argparse.ArgumentParser(prog="papi_backup.jobs.query_worker")
     parser.add_argument("--messages", type=int, required=True)
     parser.add_argument("--idle", type=float, default=IDLE_SECONDS)
@@ -158,11 +194,12 @@ def main(arguments: Sequence[str] | None = None, answers: Answers | None = None)
         asked = load_question(line)
         redactor = Redactor(secrets_in(asked))
         log_to_stderr(redactor)
+        answers.host_key = ""
         signal.setitimer(signal.ITIMER_REAL, asked.seconds + ALARM_MARGIN)
         outcome = outcome_of(functools.partial(answer, answers, asked), redactor)
         signal.setitimer(signal.ITIMER_REAL, 0)
         spent = threads_stay()
-        write_all(options.messages, dump_answer(outcome, spent=spent))
+        write_all(options.messages, dump_answer(outcome, spent=spent, host_key=answers.host_key))
         if spent:
             # Not by an orderly exit, which a thread that hangs in a library could keep from ending.
             os._exit(0)

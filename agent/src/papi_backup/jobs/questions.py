@@ -50,13 +50,20 @@ class CheckBackup:
 
 
 @dataclass(frozen=True, slots=True)
+class FindBackup:
+    """Is the backup there that a job with this order may have written?"""
+
+    order: BackupOrder
+
+
+@dataclass(frozen=True, slots=True)
 class PlanRestore:
     """What would this restore do?"""
 
     order: RestoreOrder
 
 
-Question = ListBackups | ListHostNames | CheckStorage | CheckBackup | PlanRestore
+Question = ListBackups | ListHostNames | CheckStorage | CheckBackup | FindBackup | PlanRestore
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +86,14 @@ def load_question(line: bytes) -> Asked:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What came back; ``spent``: the process that answered is of no further use."""
+    """What came back; ``spent``: the process that answered is of no further use.
+
+    ``host_key`` is what an SSH server showed whose key nobody knew.
+    """
 
     fields: dict[str, Any]
     spent: bool
+    host_key: str = ""
 
     def data(self) -> Any:
         """Return the answer's data; raises the :class:`PapiError` it tells."""
@@ -91,10 +102,10 @@ class Answered:
         return self.fields["result"]
 
 
-def dump_answer(answer: object, *, spent: bool = False) -> bytes:
+def dump_answer(answer: object, *, spent: bool = False, host_key: str = "") -> bytes:
     """Return the line for an answer or a :class:`Failure`."""
     key = "error" if isinstance(answer, Failure) else "result"
-    return json.dumps({key: encode(answer), "spent": spent}).encode() + b"\n"
+    return json.dumps({key: encode(answer), "spent": spent, "host_key": host_key}).encode() + b"\n"
 
 
 def load_answer(line: bytes) -> Answered:
@@ -102,4 +113,4 @@ def load_answer(line: bytes) -> Answered:
     fields = json.loads(line)
     if not isinstance(fields, dict) or not ({"error", "result"} & fields.keys()):
         raise TypeError("an answer is a JSON object with a result or an error")
-    return Answered(fields, fields.get("spent") is True)
+    return Answered(fields, fields.get("spent") is True, str(fields.get("host_key", "")))

@@ -17,6 +17,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from papi_backup.confinement import keep_to_itself
 from papi_backup.jobs.edge import log_to_stderr
 from papi_backup.jobs.launching import ForkingLauncher
 from papi_backup.jobs.orders import Message, dump_message, load_order
@@ -118,6 +119,7 @@ def _job(backup_name: str) -> Job:
 
 def main() -> int:
     """Serve the connection that systemd put at standard input."""
+    keep_to_itself()
     log_to_stderr(Redactor())
     with socket.socket(fileno=0) as connection:
         return serve(connection)

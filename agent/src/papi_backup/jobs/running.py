@@ -7,12 +7,14 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from papi_backup.jobs.launching import Worker
-from papi_backup.jobs.orders import Failure, JobOrder
+from papi_backup.jobs.orders import Failure, HostKeySeen, JobOrder
 from papi_backup.jobs.pace import Pace
 from papi_backup.jobs.worker_process import WorkerProtocolError
-from papi_backup.model.errors import InternalError
+from papi_backup.memory_limit import MemoryWatch
+from papi_backup.model.errors import InternalError, PapiError
 from papi_backup.model.job import Job, JobResult, Progress
 
 Outcome = JobResult | Failure
@@ -38,8 +40,12 @@ class RunningJob:
         *,
         expected: Progress = Progress(),  # noqa: B008 -- frozen
         grace: float = TERMINATION_GRACE,
+        pin: Callable[[str], str] = lambda _host_key: "",
     ) -> None:
-        """``expected``: totals to tell while the worker knows none; ``grace``: see ``TERMINATION_GRACE``."""
+        """``expected``: totals to tell while the worker knows none; ``grace``: see ``TERMINATION_GRACE``.
+
+        ``pin`` remembers a host key and returns words for the job; a :class:`PapiError` ends the job.
+        """
         self.job = job
         self.order = order
         self.worker = worker
@@ -48,8 +54,14 @@ class RunningJob:
         self._monotonic = monotonic
         self._outcome: Outcome | None = None
         self._reason = ""
+        self._pin = pin
+        self._pinned = ""
+        self._refused: Failure | None = None
         self._kill_at = float("inf")
         self._closed = False
+        self._memory = MemoryWatch()
+        self.may_have_committed = False
+        """Whether the worker was about to write its manifest, and did not tell that it is done."""
 
     @property
     def progress(self) -> Progress:
@@ -86,18 +98,39 @@ class RunningJob:
             self.end(f"the worker process sent an unreadable message ({error})")
             return
         for message in messages:
-            if isinstance(message, Progress):
+            if isinstance(message, Progress) and message.committing:
+                self.may_have_committed = True
+            elif isinstance(message, Progress):
                 self._pace.note(message)
+            elif isinstance(message, HostKeySeen):
+                self._compare(message.host_key)
             elif self._outcome is None:
                 self._outcome = message
+                self.may_have_committed &= isinstance(message, Failure)
                 self._kill_at = min(self._kill_at, self._monotonic() + EXIT_GRACE)
+
+    def _compare(self, host_key: str) -> None:
+        try:
+            self._pinned = self._pin(host_key)
+        except PapiError as error:
+            self._refused = Failure(error.code, error.message)
+            self.end(error.message)
 
     def _close(self, status: int) -> None:
         # A worker that is told to end may stumble over what it gives up: that is not why it failed.
         if self._outcome is None or (self._reason and isinstance(self._outcome, Failure)):
-            self._outcome = Failure(InternalError.code, self._reason or describe_exit(status))
+            self._outcome = Failure(InternalError.code, self._reason or self._told(status))
+        if self._refused is not None:
+            self._outcome = self._refused
+        elif self._pinned and isinstance(self._outcome, JobResult):
+            told = "; ".join(filter(None, (self._outcome.description, self._pinned)))
+            self._outcome = replace(self._outcome, description=told)
         self.worker.close()
         self._closed = True
+
+    def _told(self, status: int) -> str:
+        why = self._memory.why(status)
+        return f"the worker process {why}" if why else describe_exit(status)
 
     def _abandon(self) -> None:
         """End the job without its worker, which SIGKILL cannot reach: a file system of this host hangs."""

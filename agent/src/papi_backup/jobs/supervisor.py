@@ -12,36 +12,35 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 
 from papi_backup.config import Settings
 from papi_backup.jobs.edge import outcome_of
 from papi_backup.jobs.heartbeat import Heartbeat
+from papi_backup.jobs.host_keys import pin_host_key
 from papi_backup.jobs.launching import ForkingLauncher, WorkerLauncher
+from papi_backup.jobs.lost_jobs import LostJobs
 from papi_backup.jobs.order_builder import OrderBuilder
 from papi_backup.jobs.orders import Failure, JobOrder
+from papi_backup.jobs.outcomes import Ended, OutcomeWriter, ended_of
 from papi_backup.jobs.redaction import Redactor
 from papi_backup.jobs.restore_unit import RestoreUnitLauncher
 from papi_backup.jobs.running import TERMINATION_GRACE, Outcome, RunningJob
+from papi_backup.jobs.settling import LATE_SECONDS, NO_BACKUP, FindBackup, Lost, Settling
 from papi_backup.jobs.worker_process import WORKER_COMMAND
 from papi_backup.model.errors import InternalError, NoSuchEntityError
-from papi_backup.model.job import BackupOrder, Job, JobResult, JobType, Progress, RestoreOptions
+from papi_backup.model.job import BackupOrder, Job, JobType, Progress, RestoreOptions
 from papi_backup.model.schedule import BackupConfig, BackupType
 from papi_backup.state.jobs import JobRequest, JobTransitionError
 from papi_backup.state.store import Store
 
 log = logging.getLogger(__name__)
 
-INTERRUPTED = (
-    "[3015] The agent stopped while this job ran; what it left on the storage is no backup."
-    " A restore can be run again."
-)
-STOPPED = "the agent was stopped while this job ran; what it left on the storage is no backup"
+STOPPED = "the agent was stopped while this job ran"
+NOT_ASKED = "the agent stops, and did not wait for the storage's answer"
 IDLE_SECONDS = 5.0
 BUSY_SECONDS = 0.2
 """How often a worker's exit is looked for: its helpers may hold its pipe open when it dies."""
-
-AGAIN = "requeue:"
-"""How the request id of a second attempt begins; the id of the attempt that a stop ended follows."""
 
 CLOSING_SECONDS = 0.02
 PRUNE_SECONDS = 3600.0
@@ -58,6 +57,7 @@ class JobSupervisor:
         self,
         store: Store,
         settings: Settings,
+        find_backup: FindBackup,
         *,
         worker_command: Sequence[str] = WORKER_COMMAND,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -65,6 +65,7 @@ class JobSupervisor:
     ) -> None:
         """``settings`` say how many jobs run at a time, at what priority, and how much history stays.
 
+        ``find_backup`` asks a storage whether the backup of a job whose outcome was lost is there.
         ``termination_grace``: seconds a worker has to end in order before it is killed.
         """
         self.heartbeat = Heartbeat("job supervisor", STUCK_SECONDS)
@@ -77,8 +78,12 @@ class JobSupervisor:
         self._cancelled: dict[int, str] = {}
         self._prune_at = 0.0
         self._running: dict[int, RunningJob] = {}
-        self._ended: list[tuple[Job, JobOrder | None, Outcome]] = []
+        self._ended: list[Ended] = []
         self._requests: dict[int, JobRequest] = {}
+        self._outcomes = OutcomeWriter(store, clock)
+        self._settling = Settling(find_backup, self._ring)
+        self._lost = LostJobs(store, self._orders)
+        self._asked_before: set[int] = set()
         self._draining = False
         self._terminating = False
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -120,9 +125,16 @@ class JobSupervisor:
         return tuple(running.job for running in tuple(self._running.values()))
 
     def start(self) -> None:
-        """Fail the jobs an earlier agent did not live to end, then begin to work through the queue."""
-        for job in self._store.jobs.fail_interrupted(INTERRUPTED):
+        """Settle the jobs an earlier agent did not live to end, and begin to work through the queue.
+
+        Restores have failed when this returns; whether backups exist is asked of their storages meanwhile.
+        """
+        lost, over = self._lost.interrupted()
+        for ended in over:
+            self._outcomes.write(ended)
+        for job in (*(each.job for each in lost), *(ended.job for ended in over)):
             log.warning("job %d (%s %s) was interrupted", job.job_id, job.job_type, job.backup_name)
+        self._settling.begin([*lost, *self._lost.unknown()])
         self._thread.start()
 
     def drain(self) -> None:
@@ -168,7 +180,7 @@ class JobSupervisor:
             os.eventfd_write(self._bell, 1)
 
     def _run(self) -> None:
-        while not (self._draining and not self._running and not self._ended):
+        while not self._is_done:
             self.heartbeat.beat()
             try:
                 self._turn()
@@ -177,6 +189,10 @@ class JobSupervisor:
                 time.sleep(RETRY_SECONDS)
             self._wait()
 
+    @property
+    def _is_done(self) -> bool:
+        return self._draining and not self._running and not self._ended and self._settling.idle
+
     def _turn(self) -> None:
         if self._terminating:
             self._end_workers()
@@ -184,13 +200,33 @@ class JobSupervisor:
         for running in tuple(self._running.values()):
             outcome = running.poll()
             if outcome is not None:
-                self._ended.append((running.job, running.order, outcome))
-                del self._running[running.job.job_id]
+                self._take(running, outcome)
+        self._take_settled()
         self._write_down()
         if time.monotonic() >= self._prune_at:
             self._prune()
         if not self._draining:
             self._start_waiting()
+
+    def _take(self, running: RunningJob, outcome: Outcome) -> None:
+        """Take over the outcome of a worker that has ended; where it may have lied, its storage is asked."""
+        job, order = running.job, running.order
+        request = self._requests[job.job_id]
+        stopped = isinstance(outcome, Failure) and outcome.message == STOPPED
+        if isinstance(outcome, Failure) and running.may_have_committed and isinstance(order, BackupOrder):
+            place = order.access.storage.location
+            self._settling.begin([Lost(job, outcome, order, place, again=stopped, pause=LATE_SECONDS)])
+        else:
+            if isinstance(outcome, Failure) and stopped and isinstance(order, BackupOrder):
+                outcome = Failure(outcome.code, f"{STOPPED}; {NO_BACKUP}")
+            self._ended.append(Ended(job, order, outcome, request if stopped else None))
+        del self._running[job.job_id], self._requests[job.job_id]
+
+    def _take_settled(self) -> None:
+        settled = self._settling.take()
+        if self._terminating:
+            settled += self._settling.give_up(NOT_ASKED)
+        self._ended.extend(map(ended_of, settled))
 
     def _wait(self) -> None:
         """Sleep until a message, a call or the next look at the workers' exits."""
@@ -202,7 +238,7 @@ class JobSupervisor:
                     timeout = CLOSING_SECONDS
                 else:
                     selector.register(running.worker, selectors.EVENT_READ)
-            if self._draining and not self._running and not self._ended:
+            if self._is_done:
                 return
             selector.select(timeout)
         with suppress(BlockingIOError):
@@ -220,13 +256,34 @@ class JobSupervisor:
 
         All of it at one moment: a configuration that was renamed between would run under a busy name.
         """
-        busy = {running.job.backup_name for running in self._running.values()}
-        with self._store.undisturbed():
-            waiting = self._store.jobs.next_waiting(busy)
-            if waiting is None:
-                return None
-            job, request = self._store.jobs.start(waiting[0].job_id), waiting[1]
-            return job, request, outcome_of(lambda: self._orders.build(job, request), Redactor())
+        busy = {running.job.backup_name for running in self._running.values()} | self._settling.names
+        while True:
+            with self._store.undisturbed():
+                waiting = self._store.jobs.next_waiting(busy)
+                if waiting is None:
+                    return None
+                job, request = waiting
+                unknown = self._unknown_before(job)
+                if not unknown:
+                    self._asked_before.discard(job.job_id)
+                    return self._begin(job, request)
+            busy.add(job.backup_name)
+            self._settling.begin(unknown)
+
+    def _begin(self, job: Job, request: JobRequest) -> tuple[Job, JobRequest, JobOrder | Failure]:
+        with self._store.transaction():
+            started = self._store.jobs.start(job.job_id)
+            order = outcome_of(lambda: self._orders.build(started, request), Redactor())
+            if isinstance(order, BackupOrder):
+                self._lost.expect(started, order)
+        return started, request, order
+
+    def _unknown_before(self, job: Job) -> list[Lost]:
+        """Return the jobs of that name that must be asked about before this one runs, each time once."""
+        if job.job_id in self._asked_before:
+            return []
+        self._asked_before.add(job.job_id)
+        return self._lost.unknown(job.backup_name)
 
     def _launch(self, job: Job, request: JobRequest, order: JobOrder | Failure) -> None:
         log.info("job %d starts: %s", job.job_id, describe(job))
@@ -237,13 +294,14 @@ class JobSupervisor:
             self._running[job.job_id] = launched
             self._requests[job.job_id] = request
         else:
-            self._ended.append((job, None, launched))
+            self._ended.append(Ended(job, None, launched))
             self._write_down()
 
     def _spawn(self, job: Job, order: JobOrder) -> RunningJob:
         expected = self._expected(job)
         worker = self._launcher.launch(order)
-        return RunningJob(job, order, worker, expected=expected, grace=self._grace)
+        pin = partial(pin_host_key, self._store, order.access.storage)
+        return RunningJob(job, order, worker, expected=expected, grace=self._grace, pin=pin)
 
     def _expected(self, job: Job) -> Progress:
         """A backup knows no total before its end: it will be about as much as the last time."""
@@ -269,43 +327,16 @@ class JobSupervisor:
     def _write_down(self) -> None:
         """Store the outcomes.  One that the state refuses stays in the list and is tried again."""
         while self._ended:
-            job, order, outcome = self._ended[0]
             try:
-                self._store_outcome(job, order, outcome)
+                self._outcomes.write(self._ended[0])
             except (JobTransitionError, NoSuchEntityError) as error:
-                log.error("the outcome of job %d has no place: %s", job.job_id, error.message)
+                log.error("the outcome of job %d has no place: %s", self._ended[0].job.job_id, error.message)
             del self._ended[0]
-            self._requests.pop(job.job_id, None)
             self._prune()
 
     def _prune(self) -> None:
         self._store.jobs.prune(self._settings.history_count, self._settings.history_days)
         self._prune_at = time.monotonic() + PRUNE_SECONDS
-
-    def _store_outcome(self, job: Job, order: JobOrder | None, outcome: Outcome) -> None:
-        if isinstance(outcome, Failure):
-            with self._store.transaction():
-                self._store.jobs.fail(job.job_id, outcome.code, f"[{outcome.code}] {outcome.message}")
-                if outcome.message == STOPPED:
-                    self._requeue(job)
-            log.error("job %d failed with %d: %s", job.job_id, outcome.code, outcome.message)
-            return
-        with self._store.transaction():
-            if isinstance(order, BackupOrder):
-                self._remember_chain(order, outcome)
-            self._store.jobs.finish(job.job_id, outcome)
-        log.info("job %d succeeded: %s", job.job_id, outcome.description)
-        for warning in outcome.warnings:
-            log.warning("job %d: %s", job.job_id, warning)
-
-    def _requeue(self, job: Job) -> None:
-        """Queue what the agent's stop ended once more, for its next start; what is stopped twice is not."""
-        request = self._requests.get(job.job_id)
-        if request is not None and not job.request_id.startswith(AGAIN):
-            again = f"{AGAIN}{job.job_id}"
-            name = self._name_now(request, job.backup_name)
-            new = self._enqueue(name, job.backup_type, job.job_type, again, request)
-            log.warning("job %d will run again as job %d when the agent starts", job.job_id, new.job_id)
 
     def _name_now(self, request: JobRequest, name: str) -> str:
         """Return what a configuration is called now; ``name`` for a restore, or where it is gone."""
@@ -313,12 +344,6 @@ class JobSupervisor:
             with suppress(NoSuchEntityError):
                 return self._store.configs.get(request.backup_id).backup_name
         return name
-
-    def _remember_chain(self, order: BackupOrder, result: JobResult) -> None:
-        if result.chain and result.chain_key:
-            self._store.chain_keys.put(result.chain, result.chain_key)
-        if result.high_water:
-            self._store.high_water.put(order.access.storage.location, order.backup_name, result.high_water)
 
 
 def _launcher(settings: Settings, worker_command: Sequence[str]) -> WorkerLauncher:

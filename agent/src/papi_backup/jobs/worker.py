@@ -18,17 +18,20 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 
+from papi_backup.confinement import keep_to_itself
 from papi_backup.engine.termination import orderly_termination, refuse_termination
 from papi_backup.jobs.codec import secrets_in
 from papi_backup.jobs.edge import log_to_stderr, outcome_of
 from papi_backup.jobs.isolation import die_with_parent
-from papi_backup.jobs.orders import JobOrder, dump_message, load_order
+from papi_backup.jobs.orders import HostKeySeen, JobOrder, dump_message, load_order
 from papi_backup.jobs.priority import JobPriority
 from papi_backup.jobs.redaction import Redactor
 from papi_backup.model.job import BackupOrder, JobResult, Progress, RestoreOrder
+from papi_backup.model.storage import SshStorage, StorageAccess
 
 Report = Callable[[Progress], None]
 PROGRESS_INTERVAL = 0.25
@@ -49,7 +52,11 @@ class RealEngine:
     """The engine of this package, imported only when a job needs it.
 
     What is imported stays: the collector looks at none of it, not meanwhile, nor later, nor in helpers.
+    ``seen`` is told the host key of a server that nobody knew before anything else is done there.
     """
+
+    def __init__(self, seen: Callable[[HostKeySeen], None]) -> None:
+        self._seen = seen
 
     def backup(self, order: BackupOrder, report: Report) -> JobResult:
         """Run one backup on the storage that the order names."""
@@ -58,6 +65,10 @@ class RealEngine:
             from papi_backup.engine.storage.opener import opener_for  # noqa: PLC0415 - late, as above
 
             opener = opener_for(order.access, order.limits)
+        known = self._acquainted(order.access)
+        if known != order.access:
+            order = replace(order, access=known)
+            opener = opener_for(known, order.limits)
         return run_backup(order, opener, report, functools.partial(datetime.now, UTC))
 
     def restore(self, order: RestoreOrder, report: Report) -> JobResult:
@@ -67,7 +78,19 @@ class RealEngine:
             from papi_backup.engine.storage.opener import opener_for  # noqa: PLC0415 - late, as above
 
             opener = opener_for(order.access, order.limits)
+        known = self._acquainted(order.access)
+        if known != order.access:
+            order = replace(order, access=known)
+            opener = opener_for(known, order.limits)
         return run_restore(order, opener, report)
+
+    def _acquainted(self, access: StorageAccess) -> StorageAccess:
+        from papi_backup.engine.storage.opener import acquainted  # noqa: PLC0415 - late, as above
+
+        known = acquainted(access)
+        if known != access and isinstance(known.storage, SshStorage):
+            self._seen(HostKeySeen(known.storage.host_key))
+        return known
 
 
 @contextlib.contextmanager
@@ -90,9 +113,9 @@ class ProgressWriter:
         self._next = monotonic()
 
     def __call__(self, progress: Progress) -> None:
-        """Pass ``progress`` on, or drop it when the last line is recent."""
+        """Pass ``progress`` on, or drop it when the last line is recent; never one that says it commits."""
         now = self._monotonic()
-        if now >= self._next:
+        if progress.committing or now >= self._next:
             self._next = now + PROGRESS_INTERVAL
             write_all(self._pipe, dump_message(progress))
 
@@ -123,6 +146,7 @@ def run(engine: Engine, order: JobOrder, report: Report) -> JobResult:
 
 def main(arguments: Sequence[str] | None = None, engine: Engine | None = None) -> int:
     """Run one job; the exit status is 0 also for a job that failed in an orderly way."""
+    keep_to_itself()
     parser = argparse.ArgumentParser(prog="papi_backup.jobs.worker")
     parser.add_argument("--messages", type=int, required=True)
     parser.add_argument("--parent", type=int, required=True)
@@ -142,8 +166,11 @@ def main(arguments: Sequence[str] | None = None, engine: Engine | None = None) -
         tell(progress)
         priority.look()
 
+    def seen(message: HostKeySeen) -> None:
+        write_all(options.messages, dump_message(message))
+
     with orderly_termination():
-        outcome = outcome_of(lambda: run(engine or RealEngine(), order, report), redactor)
+        outcome = outcome_of(lambda: run(engine or RealEngine(seen), order, report), redactor)
         # What is done is told: the agent would take a finished backup for one that was taken back.
         refuse_termination()
         write_all(options.messages, dump_message(outcome))

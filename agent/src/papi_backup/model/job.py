@@ -31,6 +31,7 @@ class RestoreOptions:
     target_dir: str = ""
     include: tuple[str, ...] = ()
     overwrite: Overwrite = "changed"
+    numeric_owner: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,8 @@ class BackupOrder:
     scrypt_cost: int = 1 << 16
     helpers: int = 2
     limits: Limits = UNLIMITED
+    backup: str = ""
+    """The id that this job's backup gets; empty where no backup is written.  The state knows it before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,8 @@ class RestoreOrder:
     plan_only: bool = False
     helpers: int = 2
     limits: Limits = UNLIMITED
+    instance_id: str = ""
+    high_water: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +112,8 @@ class Progress:
     bytes_transferred: int = 0
     rate: int = 0
     remaining_seconds: int = 0
+    committing: bool = False
+    """Whether the manifest is about to be written: from this report on, the backup may exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +133,15 @@ class JobResult:
     chain: str = ""
     chain_key: Secret | None = None
     high_water: str = ""
+    warning_count: int = 0
+    """Where it is more than ``warnings`` has texts: how many there were."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundBackup:
+    """What a storage knows of a job whose outcome was lost: its result, or None if it wrote no backup."""
+
+    result: JobResult | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ class SshId:
 
 @dataclass(frozen=True, slots=True)
 class SshStorage:
-    """An SFTP storage.  ``host_key`` is "<type> <base64>"; empty until the first successful test pins it."""
+    """An SFTP storage.  ``host_key`` is "<type> <base64>"; empty until the first contact pins it."""
 
     storage_name: str
     server_name: str

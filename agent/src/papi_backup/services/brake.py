@@ -53,11 +53,20 @@ class FailureBrake:
 
     def check(self, keys: Sequence[BrakeKey]) -> None:
         """Raise :class:`TooManyRequestsError` while any key has to wait."""
+        refuse_for(self.remaining(keys))
+
+    def remaining(self, keys: Sequence[BrakeKey]) -> float:
+        """Return for how many seconds any key still has to wait."""
         now = self._monotonic()
         with self._lock:
-            seconds = max(self._remaining(key, now) for key in keys)
-        if seconds > 0:
-            raise TooManyRequestsError(f"Too many failed logins; try again in {math.ceil(seconds)} s.")
+            return max(self._remaining(key, now) for key in keys)
+
+    def is_free(self, key: BrakeKey) -> bool:
+        """Whether another attempt at a key costs nothing."""
+        now = self._monotonic()
+        with self._lock:
+            known = self._failures.get(key.what)
+            return known is None or now - known.last > FORGET_SECONDS or known.count < key.limit.free
 
     def failed(self, keys: Sequence[BrakeKey]) -> None:
         """Count a failure for every key."""
@@ -79,3 +88,9 @@ class FailureBrake:
     def _remaining(self, key: BrakeKey, now: float) -> float:
         known = self._failures.get(key.what)
         return known.last + key.limit.wait(known.count) - now if known else 0.0
+
+
+def refuse_for(seconds: float) -> None:
+    """Raise :class:`TooManyRequestsError` for somebody who has to wait for so long; 0: nothing happens."""
+    if seconds > 0:
+        raise TooManyRequestsError(f"Too many failed logins; try again in {math.ceil(seconds)} s.")

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import builtins
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,7 +14,9 @@ from datetime import datetime
 from papi_backup.config import Settings
 from papi_backup.jobs.order_builder import OrderBuilder
 from papi_backup.model.check import StorageCheck
+from papi_backup.model.errors import InvalidParameterError
 from papi_backup.model.job import Job
+from papi_backup.model.keys import is_blank, remark_on
 from papi_backup.model.schedule import BackupConfig, BackupType, Schedule
 from papi_backup.model.secret import NO_SECRET, Secret
 from papi_backup.scheduler.schedule import minute_of
@@ -25,6 +28,8 @@ from papi_backup.services.schedules import checked_schedule
 from papi_backup.services.storages import StorageService
 from papi_backup.state.instants import utcnow
 from papi_backup.state.store import Store
+
+log = logging.getLogger(__name__)
 
 NEXT_RUNS = 3
 """How many next runs of each schedule are told."""
@@ -114,6 +119,7 @@ class ConfigService:
             if apply:
                 entry = ConfigEntry(self._store.configs.add(config), entry.storage_name)
                 self._begin_schedules(None, entry.config)
+                _warn_of_key(entry.config)
         return Change(True, None, entry)
 
     def update(self, backup_id: int, fields: ConfigFields, *, apply: bool) -> Change[ConfigEntry]:
@@ -128,6 +134,7 @@ class ConfigService:
                 self._store.configs.update(after)
                 self._store.jobs.rename_waiting(backup_id, after.backup_name)
                 self._begin_schedules(before, after)
+                _warn_of_key(after)
         return change
 
     def delete(self, backup_id: int, *, apply: bool) -> Change[ConfigEntry]:
@@ -177,10 +184,22 @@ class ConfigService:
         return ConfigEntry(config, self._store.storages.get(config.storage_id).storage_name)
 
 
+def _warn_of_key(config: BackupConfig) -> None:
+    remark = remark_on(config.encryption_key)
+    if remark:
+        log.warning("backup configuration %r: %s", config.backup_name, remark)
+
+
 def _config(fields: ConfigFields, before: BackupConfig | None) -> BackupConfig:
     key, paths, excludes = fields.encryption_key, fields.paths, fields.excludes
-    if key is None:
-        key = before.encryption_key if before else NO_SECRET
+    kept = before.encryption_key if before else NO_SECRET
+    key = kept if key is None else key
+    if is_blank(key) and key != kept:
+        raise InvalidParameterError(
+            "Invalid value of 'encryption_key': it has nothing but blanks, as from an empty file or"
+            " template; an empty one means no encryption.",
+            "encryption_key",
+        )
     if paths is None:
         paths = before.paths if before else ()
     if excludes is None:

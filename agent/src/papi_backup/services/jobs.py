@@ -42,6 +42,7 @@ class RestoreFields:
     target_dir: str = ""
     include: tuple[str, ...] = ()
     overwrite: Overwrite = "changed"
+    numeric_owner: bool = False
 
 
 class JobService:
@@ -138,6 +139,8 @@ class JobService:
                 access=access,
                 options=self._options(fields, access.storage),
                 own_paths=self._settings.own_paths,
+                instance_id=self._store.instance_id,
+                high_water=self._store.high_water.get(access.storage.location, fields.backup_name),
                 plan_only=True,
                 helpers=self._settings.helpers,
             )
@@ -154,6 +157,7 @@ class JobService:
             target_dir=fields.target_dir,
             include=fields.include,
             overwrite=fields.overwrite,
+            numeric_owner=fields.numeric_owner,
         )
 
     def _planned(self, job_type: JobType, backup_name: str, backup_type: BackupType) -> Job:

@@ -7,8 +7,9 @@ from __future__ import annotations
 import builtins
 from dataclasses import dataclass, replace
 
+from papi_backup.jobs.host_keys import pin_host_key
 from papi_backup.model.check import StorageCheck
-from papi_backup.model.errors import InvalidParameterError, NoSuchEntityError
+from papi_backup.model.errors import InvalidParameterError
 from papi_backup.model.secret import Secret
 from papi_backup.model.storage import S3Storage, SshStorage, StorageConfig
 from papi_backup.services.change import Change
@@ -119,19 +120,8 @@ class StorageService:
         return checked
 
     def pin(self, storage: StorageConfig, host_key: str) -> None:
-        """Remember the key that a server showed, where none is known.
-
-        Not if the entry was edited or deleted while its server was being asked.
-        """
-        if not isinstance(storage, SshStorage) or storage.host_key or not host_key:
-            return
-        with self._store.transaction():
-            try:
-                current = self._store.storages.get(storage.storage_id)
-            except NoSuchEntityError:
-                return
-            if current == storage:
-                self._store.storages.update(replace(storage, host_key=host_key))
+        """Remember the key that a server showed, where none is known; see ``jobs.host_keys.pin_host_key``."""
+        pin_host_key(self._store, storage, host_key)
 
     def _add(self, storage: StorageConfig, apply: bool) -> Change[StorageEntry]:
         with self._store.transaction():

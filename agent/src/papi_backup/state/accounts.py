@@ -5,14 +5,17 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 
 from papi_backup.model.account import Account, Role
 from papi_backup.model.errors import InvalidParameterError, NoSuchEntityError
 from papi_backup.model.secret import Secret
 from papi_backup.state.caller_names import check_new, is_name, refuse_taken
-from papi_backup.state.database import Database, Value
+from papi_backup.state.database import Database, StateError, Value
+from papi_backup.state.login_addresses import forget_addresses_of
 from papi_backup.state.passwords import PasswordHash, ScryptCost, hash_password, matches, unmatchable
 from papi_backup.state.sessions import end_sessions_of
+from papi_backup.state.spoilt_rows import SpoiltRows, bytes_of, number_of, text_of
 
 MAXIMUM_PASSWORD_BYTES = 1024
 
@@ -20,15 +23,16 @@ MAXIMUM_PASSWORD_BYTES = 1024
 class Accounts:
     """The table ``accounts``.  Names are case-sensitive; hashing happens outside the database's lock."""
 
-    def __init__(self, database: Database, cost: ScryptCost) -> None:
+    def __init__(self, database: Database, cost: ScryptCost, spoilt: SpoiltRows) -> None:
         self._database = database
+        self._spoilt = spoilt
         self._cost = cost
         self._nobody = unmatchable(cost)
 
     def list(self) -> list[Account]:
         """Return all accounts in creation order."""
-        rows = self._database.rows("SELECT name, role FROM accounts ORDER BY created")
-        return [Account(row["name"], row["role"]) for row in rows]
+        rows = self._database.rows("SELECT rowid AS row_number, * FROM accounts ORDER BY created")
+        return [account for account, unused in self._spoilt.read("accounts", rows, _from_row)]
 
     def add(self, name: str, role: Role, password: Secret) -> Account:
         """Make an account; a bad or taken name, role or password is :class:`InvalidParameterError`."""
@@ -44,14 +48,18 @@ class Accounts:
         return Account(name, role, hashed.salt)
 
     def remove(self, name: str) -> None:
-        """Remove an account and end its sessions; raises :class:`NoSuchEntityError`."""
+        """Remove an account, end its sessions and forget where it logged in from.
+
+        Raises :class:`NoSuchEntityError`.
+        """
         with self._database.transaction():
             if not self._database.execute("DELETE FROM accounts WHERE name = ?", (name,)):
                 raise _no_account(name)
             end_sessions_of(self._database, name)
+            forget_addresses_of(self._database, name)
 
     def set_password(self, name: str, password: Secret) -> None:
-        """Replace a password and end the account's sessions.
+        """Replace a password, end the account's sessions and forget where it logged in from.
 
         Raises :class:`NoSuchEntityError`, :class:`InvalidParameterError`.
         """
@@ -60,6 +68,7 @@ class Accounts:
             if not self._store(name, hashed):
                 raise _no_account(name)
             end_sessions_of(self._database, name)
+            forget_addresses_of(self._database, name)
 
     def verify(self, name: str, password: Secret) -> Account | None:
         """Return the account if the password is right.
@@ -67,19 +76,21 @@ class Accounts:
         An unknown name costs the same scrypt, so that time does not tell who exists.  A hash made at
         another cost is renewed at today's.
         """
-        row = self._database.row("SELECT * FROM accounts WHERE name = ?", (name,)) if is_name(name) else None
-        stored = _from_row(row) if row else self._nobody
-        if not matches(password, stored) or row is None:
+        query = "SELECT rowid AS row_number, * FROM accounts WHERE name = ?"
+        row = self._database.row(query, (name,)) if is_name(name) else None
+        found = self._spoilt.read_one("accounts", row, _from_row)
+        account, stored = found or (None, self._nobody)
+        if not matches(password, stored) or account is None:
             return None
         if stored.cost != self._cost:
             # With the old salt, which is the account's stamp: the password is still the same.
             self._store(name, hash_password(password, self._cost, stored.salt), instead_of=stored)
-        return Account(row["name"], row["role"], stored.salt)
+        return replace(account, stamp=stored.salt)
 
     def is_current(self, name: str, stamp: bytes) -> bool:
         """Whether the account is there and has the password that it had when ``stamp`` was told."""
         row = self._database.row("SELECT salt FROM accounts WHERE name = ?", (name,))
-        return row is not None and bytes(row["salt"]) == stamp
+        return row is not None and row["salt"] == stamp
 
     def _hash(self, password: Secret) -> PasswordHash:
         size = len(password.reveal().encode("utf-8", "surrogatepass"))
@@ -102,9 +113,13 @@ def _columns(hashed: PasswordHash) -> tuple[Value, ...]:
     return (hashed.salt, hashed.hash, hashed.cost.n, hashed.cost.r, hashed.cost.p)
 
 
-def _from_row(row: sqlite3.Row) -> PasswordHash:
-    return PasswordHash(
-        row["salt"], row["hash"], ScryptCost(row["scrypt_n"], row["scrypt_r"], row["scrypt_p"])
+def _from_row(row: sqlite3.Row) -> tuple[Account, PasswordHash]:
+    cost = ScryptCost(number_of(row, "scrypt_n"), number_of(row, "scrypt_r"), number_of(row, "scrypt_p"))
+    if min(cost.n - 1, cost.r, cost.p) < 1 or cost.n & (cost.n - 1):
+        raise StateError("its cost is none that scrypt can have")
+    return (
+        Account(text_of(row, "name"), row["role"]),
+        PasswordHash(bytes_of(row, "salt"), bytes_of(row, "hash"), cost),
     )
 
 

@@ -4,16 +4,20 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 from papi_backup.model.secret import Secret
 from papi_backup.state.database import Database
 from papi_backup.state.sealing import Cell, Sealer
+from papi_backup.state.spoilt_rows import SpoiltRows, bytes_of, text_of
 
 
 class ChainKeys:
-    """The table ``chain_keys``."""
+    """The table ``chain_keys``.  A key that is not there is derived again."""
 
-    def __init__(self, database: Database, sealer: Sealer) -> None:
+    def __init__(self, database: Database, sealer: Sealer, spoilt: SpoiltRows) -> None:
         self._database = database
+        self._spoilt = spoilt
         self._sealer = sealer
 
     def put(self, chain: str, key: Secret) -> None:
@@ -26,8 +30,12 @@ class ChainKeys:
 
     def all(self) -> tuple[tuple[str, Secret], ...]:
         """Return every (chain, key), sorted by chain."""
-        rows = self._database.rows("SELECT chain, key FROM chain_keys ORDER BY chain")
-        return tuple((row["chain"], self._sealer.open(row["key"], _cell(row["chain"]))) for row in rows)
+        rows = self._database.rows("SELECT rowid AS row_number, * FROM chain_keys ORDER BY chain")
+        return tuple(self._spoilt.read("chain_keys", rows, self._opened))
+
+    def _opened(self, row: sqlite3.Row) -> tuple[str, Secret]:
+        chain = text_of(row, "chain")
+        return chain, self._sealer.open(bytes_of(row, "key"), _cell(chain))
 
 
 def _cell(chain: str) -> Cell:

@@ -12,10 +12,12 @@ from pathlib import Path
 from types import TracebackType
 
 from papi_backup.model.errors import InternalError, InvalidParameterError
+from papi_backup.state.room import lacks_room, no_space
 
 Value = str | int | bytes | None
 Values = Sequence[Value] | Mapping[str, Value]
 BUSY_SECONDS = 15.0
+_DURABLE = "FULL"
 
 # What SQLite raises beside them is about the file: unreadable, locked, full, no database at all.
 _OUR_MISTAKES = (
@@ -69,7 +71,7 @@ class Database:
         """Set what must hold on every connection: durable commits, checked references, erased deletions."""
         for pragma in (
             "journal_mode=WAL",
-            "synchronous=FULL",
+            f"synchronous={_DURABLE}",
             "foreign_keys=ON",
             "secure_delete=ON",
             "trusted_schema=OFF",
@@ -82,11 +84,19 @@ class Database:
             self._connection.close()
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All or nothing, and nobody else between: BEGIN IMMEDIATE … COMMIT, or ROLLBACK on any exception."""
+    def transaction(self, *, durable: bool = True) -> Iterator[None]:
+        """All or nothing, and nobody else between: BEGIN IMMEDIATE … COMMIT, or ROLLBACK on any exception.
+
+        Without ``durable`` a loss of power may take the outermost transaction back, and nobody waits for the
+        disk: neither the caller nor, behind the lock, everybody else.
+        """
         with self._lock:
             if self._depth:
                 yield
+                return
+            if not durable:
+                with self._synchronous("NORMAL"), self.transaction():
+                    yield
                 return
             with self._errors():
                 self._connection.execute("BEGIN IMMEDIATE")
@@ -99,6 +109,14 @@ class Database:
                 self._depth = 0
                 if self._connection.in_transaction:
                     self._connection.rollback()
+
+    @contextmanager
+    def _synchronous(self, level: str) -> Iterator[None]:
+        self.execute(f"PRAGMA synchronous={level}")
+        try:
+            yield
+        finally:
+            self.execute(f"PRAGMA synchronous={_DURABLE}")
 
     @contextmanager
     def undisturbed(self) -> Iterator[None]:
@@ -132,9 +150,22 @@ class Database:
         """Return all rows of a query; asked for a value SQLite cannot hold, none: no row has it."""
         with self._lock, self._errors():
             try:
-                return self._connection.execute(sql, values).fetchall()
+                return self._fetched(sql, values)
             except (OverflowError, UnicodeEncodeError):
                 return []
+
+    def _fetched(self, sql: str, values: Values) -> list[sqlite3.Row]:
+        """Return all rows; text that is no UTF-8, in whichever row, comes with surrogate escapes."""
+        try:
+            return self._connection.execute(sql, values).fetchall()
+        except sqlite3.OperationalError as error:
+            if "decode to UTF-8" not in str(error):
+                raise
+        self._connection.text_factory = _decoded
+        try:
+            return self._connection.execute(sql, values).fetchall()
+        finally:
+            self._connection.text_factory = str
 
     def row(self, sql: str, values: Values = ()) -> sqlite3.Row | None:
         """Return the first row of a query, or None."""
@@ -144,14 +175,14 @@ class Database:
     def copy_to(self, target: Path) -> None:
         """Write a consistent copy, write-ahead log included, to the empty file ``target``."""
         with self._lock, self._errors():
-            copy = sqlite3.connect(f"{target.absolute().as_uri()}?mode=rw", uri=True)
-            try:
-                self._connection.backup(copy)
-            finally:
-                copy.close()
+            self._connection.execute("VACUUM INTO ?", (str(target.absolute()),))
 
     def _errors(self) -> _ErrorsInWords:
         return _ErrorsInWords(self.path)
+
+
+def _decoded(text: bytes) -> str:
+    return text.decode("utf-8", "surrogateescape")
 
 
 class _ErrorsInWords:
@@ -173,4 +204,6 @@ class _ErrorsInWords:
             if error.sqlite_errorname in ("SQLITE_CONSTRAINT_FOREIGNKEY", "SQLITE_CONSTRAINT_TRIGGER"):
                 raise ForeignKeyViolationError(str(error)) from error
         elif isinstance(error, sqlite3.DatabaseError) and not isinstance(error, _OUR_MISTAKES):
+            if lacks_room(self._path, error):
+                raise StateError(no_space(f"the state database {self._path}")) from error
             raise StateError(f"the state database {self._path}: {error}") from error

@@ -12,10 +12,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from papi_backup.host_paths import UnsafePathError, make_guarded
 from papi_backup.state.database import StateError
+from papi_backup.state.room import words_of
 
 DATABASE = "state.db"
 KEY_FILE = "state.key"
+NEW_STATE = "new-state"
 CREDENTIAL = "papi-backup-state-key"
 _KEY_BYTES = 32
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -24,18 +27,20 @@ log = logging.getLogger(__name__)
 
 
 def prepare_directory(directory: Path) -> None:
-    """Make ``directory`` (0700), or check that nobody else may write in it.
+    """Make ``directory`` (0700), or check that nobody else may write in it or exchange it for another.
 
-    Raises :class:`StateError` when it cannot be made or others may write.
+    Raises :class:`StateError` when it cannot be made or others may.
     """
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_guarded(directory, 0o700, may_be_open=True)
         mode = stat.S_IMODE(directory.stat().st_mode)
         if mode & _OTHERS and not any(directory.iterdir()):
             directory.chmod(0o700)
             return
+    except UnsafePathError as error:
+        raise StateError(f"the state directory {directory}: {error}") from error
     except OSError as error:
-        raise StateError(f"the state directory {directory}: {error.strerror}") from error
+        raise StateError(words_of(f"the state directory {directory}", error)) from error
     if mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise StateError(f"others may write in the state directory {directory}: chmod 700 {directory}")
     if mode & _OTHERS:
@@ -51,7 +56,7 @@ def make_private(path: Path) -> None:
             log.warning("%s had mode %04o: set to 0600; other users may have read it", path, mode)
             path.chmod(0o600)
     except OSError as error:
-        raise StateError(f"{path}: {error.strerror}") from error
+        raise StateError(words_of(path, error)) from error
 
 
 @contextmanager
@@ -69,10 +74,42 @@ def new_private_file(path: Path) -> Iterator[Path]:
         draft.rename(path)
         _sync(path.parent)
     except OSError as error:
-        raise StateError(f"{path}: {error.strerror}") from error
+        raise StateError(words_of(path, error)) from error
     finally:
         for leftover in leftovers:
             leftover.unlink(missing_ok=True)
+
+
+def has_key(directory: Path, environment: Mapping[str, str]) -> bool:
+    """Return whether a key is there, from an earlier start or from whoever installed the agent."""
+    credentials = environment.get("CREDENTIALS_DIRECTORY", "")
+    given = bool(credentials) and (Path(credentials) / CREDENTIAL).exists()
+    return given or (directory / KEY_FILE).exists()
+
+
+def take_word_of_new_state(directory: Path) -> bool:
+    """Return whether whoever installed the agent says that a new state is right, and take the word away."""
+    try:
+        (directory / NEW_STATE).unlink()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        log.warning("%s: %s", directory / NEW_STATE, error.strerror)
+    return True
+
+
+def keep_newest_copies(directory: Path, count: int) -> None:
+    """Remove the copies of the database from before migrations, but the ``count`` of the newest versions."""
+    copies = {
+        int(version): path
+        for path in directory.glob(f"{DATABASE}.version-*")
+        if (version := path.name.rpartition("-")[2]).isdecimal()
+    }
+    for number in sorted(copies)[:-count]:
+        try:
+            copies[number].unlink()
+        except OSError as error:
+            log.warning("%s: %s", copies[number], error.strerror)
 
 
 def state_key(
@@ -125,9 +162,9 @@ def try_lock(directory: Path, name: str) -> int | None:
 
 def _open_lock(path: Path) -> int:
     try:
-        return os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        return os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise StateError(f"{path}: {error.strerror}") from error
+        raise StateError(words_of(path, error)) from error
 
 
 def _read(path: Path) -> bytes:

@@ -6,11 +6,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import secrets
 from pathlib import Path
 
 from papi_backup.state.database import Database
 
+_INSTANCE = re.compile(rb"[0-9a-f]{16}")
+_DIGEST = re.compile(rb"[0-9a-f]{64}")
 log = logging.getLogger(__name__)
 
 
@@ -23,8 +26,8 @@ def instance_id(database: Database, machine_id_path: Path) -> str:
     """
     machine = _machine_id(machine_id_path)
     with database.transaction():
-        instance = _meta(database, "instance_id") or secrets.token_hex(8)
-        known = _meta(database, "machine")
+        instance = _kept(database, "instance_id", _INSTANCE) or secrets.token_hex(8)
+        known = _kept(database, "machine", _DIGEST)
         if machine and known and known != _digest(instance, machine):
             clone = secrets.token_hex(8)
             log.warning(
@@ -51,9 +54,16 @@ def _machine_id(path: Path) -> str:
         return ""
 
 
-def _meta(database: Database, name: str) -> str:
+def _kept(database: Database, name: str, form: re.Pattern[bytes]) -> str:
+    """Return a value of the table ``meta``; "" where none has the form of what was written."""
     row = database.row("SELECT value FROM meta WHERE name = ?", (name,))
-    return bytes(row["value"]).decode() if row else ""
+    if row is None:
+        return ""
+    value = row["value"]
+    if not isinstance(value, bytes) or form.fullmatch(value) is None:
+        log.error("the %s in %s cannot be read: it is made anew", name, database.path)
+        return ""
+    return value.decode()
 
 
 def _put_meta(database: Database, name: str, value: str) -> None:

@@ -15,8 +15,11 @@ def to_text(instant: datetime) -> str:
 
 
 def from_text(text: str) -> datetime:
-    """Return the instant that :func:`to_text` wrote."""
-    return datetime.fromisoformat(text)
+    """Return the instant that :func:`to_text` wrote; raises ValueError for what it did not write."""
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        raise ValueError("an instant needs a timezone")
+    return instant
 
 
 def utcnow() -> datetime:

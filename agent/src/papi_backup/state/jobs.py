@@ -15,10 +15,11 @@ from papi_backup.model.errors import InternalError, InvalidParameterError, NoSuc
 from papi_backup.model.job import Job, JobResult, JobType, RestoreOptions
 from papi_backup.model.schedule import BackupType
 from papi_backup.state import history
-from papi_backup.state.database import Database, StateError, Value
+from papi_backup.state.database import Database, StateError, Value, Values
 from papi_backup.state.instants import from_text, to_text
 from papi_backup.state.restore_order import options_from_text, options_to_text
 from papi_backup.state.sealing import Cell, Sealer
+from papi_backup.state.spoilt_rows import SpoiltRows, number_of, text_of
 
 _INSERT = (
     "INSERT INTO jobs (job_id, job_type, job_status, backup_name, backup_type, start_date, end_date,"
@@ -32,6 +33,13 @@ _INSERT = (
 _FAIL = (
     "UPDATE jobs SET job_status = 'failed', end_date = :end_date, description = :description,"
     " error_code = :error_code, restore_key = NULL WHERE job_id = :job_id"
+)
+
+_SUCCEED = (
+    "UPDATE jobs SET job_status = 'success', description = :description,"
+    " backup_type = :backup_type, size_transferred = :size_transferred, files = :files,"
+    " bytes_read = :bytes_read, bytes_stored = :bytes_stored, entries_changed = :entries_changed,"
+    " warnings = :warnings"
 )
 
 _ASKED_ONE_BY_ONE = 200
@@ -48,15 +56,17 @@ class JobRequest:
 
 @dataclass(frozen=True, slots=True)
 class JobExtent:
-    """How many jobs there are, the newest one's id, and the ids of those that wait or run.
+    """How many jobs there are, the newest one's id, the ids of those that wait or run, and corrections.
 
     Ids only grow, so equal extents mean the same jobs: removing one lowers the count, and adding one in its
-    place moves the last id.  Jobs end once, so those that are not live have ended, the same ones.
+    place moves the last id.  Jobs end once, so those that are not live have ended, the same ones; one whose
+    outcome was lost may be corrected when its storage tells it, which ``corrections`` counts.
     """
 
     count: int
     last_id: int
     live: tuple[int, ...]
+    corrections: int = 0
 
 
 class JobTransitionError(InternalError):
@@ -66,10 +76,14 @@ class JobTransitionError(InternalError):
 class Jobs:
     """The table ``jobs``: waiting -> running -> success or failed, and waiting -> failed."""
 
-    def __init__(self, database: Database, sealer: Sealer, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, database: Database, sealer: Sealer, clock: Callable[[], datetime], spoilt: SpoiltRows
+    ) -> None:
         self._database = database
         self._sealer = sealer
         self._clock = clock
+        self._spoilt = spoilt
+        self._corrections = 0
 
     def add(self, job: Job, order: JobRequest) -> Job:
         """Queue ``job`` and return it with its id.
@@ -89,17 +103,15 @@ class Jobs:
 
     def get(self, job_id: int) -> Job:
         """Return one; raises :class:`NoSuchEntityError`."""
-        row = self._database.row("SELECT * FROM jobs WHERE job_id = ?", (job_id,))
-        if row is None:
+        job = self._first("WHERE job_id = ?", (job_id,))
+        if job is None:
             raise NoSuchEntityError(f"there is no job {job_id}")
-        return _from_row(row)
+        return job
 
     def list(self, limit: int | None = None) -> list[Job]:
         """Return the newest ``limit`` jobs (all when None), in creation order."""
-        newest = self._database.rows(
-            "SELECT * FROM jobs ORDER BY job_id DESC LIMIT ?", (-1 if limit is None else limit,)
-        )
-        return [_from_row(row) for row in reversed(newest)]
+        newest = self._all("ORDER BY job_id DESC LIMIT ?", (-1 if limit is None else limit,))
+        return newest[::-1]
 
     def endings(self) -> builtins.list[tuple[int, bool]]:
         """Return each job's id, and whether it has ended and never changes again, in creation order."""
@@ -110,12 +122,13 @@ class Jobs:
 
     def extent(self) -> JobExtent:
         """Return what tells, without reading the history, whether the same jobs are there and have ended."""
-        row = self._database.row("SELECT count(*), max(job_id) FROM jobs")
-        live = self._database.rows(
-            "SELECT job_id FROM jobs WHERE job_status IN ('waiting', 'running') ORDER BY job_id"
-        )
-        count, last = (row[0], row[1] or 0) if row else (0, 0)
-        return JobExtent(count, last, tuple(job_id for (job_id,) in live))
+        with self._database.undisturbed():
+            row = self._database.row("SELECT count(*), max(job_id) FROM jobs")
+            live = self._database.rows(
+                "SELECT job_id FROM jobs WHERE job_status IN ('waiting', 'running') ORDER BY job_id"
+            )
+            count, last = (row[0], row[1] or 0) if row else (0, 0)
+            return JobExtent(count, last, tuple(job_id for (job_id,) in live), self._corrections)
 
     def some(self, job_ids: Collection[int]) -> builtins.list[Job]:
         """Return those of these jobs that there are, in creation order."""
@@ -123,15 +136,13 @@ class Jobs:
             wanted = frozenset(job_ids)
             return [job for job in self.list() if job.job_id in wanted]
         marks = ", ".join("?" * len(job_ids))
-        query = f"SELECT * FROM jobs WHERE job_id IN ({marks}) ORDER BY job_id"  # noqa: S608 (marks only)
-        return [_from_row(row) for row in self._database.rows(query, tuple(job_ids))]
+        return self._all(f"WHERE job_id IN ({marks}) ORDER BY job_id", tuple(job_ids))
 
     def by_request_id(self, request_id: str) -> Job | None:
         """Return the job a ``request_id`` made, if any; the empty one names none."""
         if not request_id:
             return None
-        row = self._database.row("SELECT * FROM jobs WHERE request_id = ?", (request_id,))
-        return _from_row(row) if row else None
+        return self._first("WHERE request_id = ?", (request_id,))
 
     def earlier(self, request_id: str, job_type: JobType, backup_name: str) -> Job | None:
         """Return the job that this very call made before, if any.
@@ -148,37 +159,34 @@ class Jobs:
 
     def last(self, backup_name: str, backup_type: BackupType) -> Job | None:
         """Return the newest backup job of that name and type, in whatever state."""
-        row = self._database.row(
-            "SELECT * FROM jobs WHERE backup_name = ? AND job_type = 'backup' AND backup_type = ?"
-            " ORDER BY job_id DESC LIMIT 1",
+        return self._first(
+            "WHERE backup_name = ? AND job_type = 'backup' AND backup_type = ? ORDER BY job_id DESC LIMIT 1",
             (backup_name, backup_type),
         )
-        return _from_row(row) if row else None
 
     def last_success(self, backup_name: str, backup_type: BackupType) -> Job | None:
         """Return the newest backup job of that name and type that succeeded."""
-        row = self._database.row(
-            "SELECT * FROM jobs WHERE backup_name = ? AND job_type = 'backup' AND backup_type = ?"
+        return self._first(
+            "WHERE backup_name = ? AND job_type = 'backup' AND backup_type = ?"
             " AND job_status = 'success' ORDER BY job_id DESC LIMIT 1",
             (backup_name, backup_type),
         )
-        return _from_row(row) if row else None
 
     def next_waiting(self, busy_backups: Collection[str]) -> tuple[Job, JobRequest] | None:
         """Return the oldest waiting job whose backup is not busy, and its order; None when there is none.
 
         A job whose order cannot be read any more fails (code 3015): those behind it must not wait for it.
         """
-        rows = self._database.rows("SELECT * FROM jobs WHERE job_status = 'waiting' ORDER BY job_id")
-        for row in rows:
-            if row["backup_name"] in busy_backups:
+        for row in self._rows("WHERE job_status = 'waiting' ORDER BY job_id", ()):
+            job = self._spoilt.read_one("jobs", row, _from_row)
+            if job is None or job.backup_name in busy_backups:
                 continue
             try:
                 order = self._order(row)
             except StateError as error:
                 self._give_up(row["job_id"], error)
             else:
-                return _from_row(row), order
+                return job, order
         return None
 
     def _give_up(self, job_id: int, error: StateError) -> None:
@@ -212,22 +220,9 @@ class Jobs:
         return self._step(
             job_id,
             "finish",
-            "UPDATE jobs SET job_status = 'success', end_date = :end_date, description = :description,"
-            " backup_type = :backup_type, size_transferred = :size_transferred, files = :files,"
-            " bytes_read = :bytes_read, bytes_stored = :bytes_stored,"
-            " entries_changed = :entries_changed, warnings = :warnings,"
-            " restore_key = NULL WHERE job_id = :job_id AND job_status IN ('waiting', 'running')",
-            {
-                "end_date": to_text(self._clock()),
-                "description": _storable(result.description),
-                "backup_type": result.backup_type,
-                "size_transferred": result.size_transferred,
-                "files": result.files,
-                "bytes_read": result.bytes_read,
-                "bytes_stored": result.bytes_stored,
-                "entries_changed": result.entries_changed,
-                "warnings": len(result.warnings),
-            },
+            f"{_SUCCEED}, end_date = :end_date, restore_key = NULL"
+            " WHERE job_id = :job_id AND job_status IN ('waiting', 'running')",
+            _result_values(result) | {"end_date": to_text(self._clock())},
         )
 
     def cancel(self, job_id: int, code: int, description: str) -> Job:
@@ -245,11 +240,30 @@ class Jobs:
             self._end(code, description),
         )
 
-    def fail_interrupted(self, description: str) -> builtins.list[Job]:
-        """Fail every running job (code 3015): at start-up, those the agent did not live to end."""
+    def correct(self, job_id: int, result: JobResult) -> Job:
+        """Failed -> success: the storage has the backup of a job whose outcome was lost.  Its end stays."""
+        return self._correct(
+            job_id,
+            f"{_SUCCEED}, error_code = 0 WHERE job_id = :job_id AND job_status = 'failed'",
+            _result_values(result),
+        )
+
+    def correct_description(self, job_id: int, description: str) -> Job:
+        """Have a failed job say what was found out about it later."""
+        return self._correct(
+            job_id,
+            "UPDATE jobs SET description = :description WHERE job_id = :job_id AND job_status = 'failed'",
+            {"description": _storable(description)},
+        )
+
+    def _correct(self, job_id: int, sql: str, values: dict[str, Value]) -> Job:
         with self._database.transaction():
-            rows = self._database.rows("SELECT job_id FROM jobs WHERE job_status = 'running' ORDER BY job_id")
-            return [self.fail(row["job_id"], InternalError.code, description) for row in rows]
+            self._corrections += 1
+            return self._step(job_id, "correct", sql, values)
+
+    def running(self) -> builtins.list[Job]:
+        """Return the jobs that run; at start-up, those an earlier agent did not live to end."""
+        return self._all("WHERE job_status = 'running' ORDER BY job_id", ())
 
     def prune(self, keep_count: int, keep_days: int) -> int:
         """Keep live jobs, and the ``keep_count`` that ended last unless that is over ``keep_days`` ago.
@@ -257,7 +271,22 @@ class Jobs:
         Also kept are the last job and the last success of each configuration and type.  How long ago is told
         by the jobs as much as by the clock: see ``history``.  0 means no such limit.  Returns how many went.
         """
-        return history.prune(self._database, self._clock(), keep_count, keep_days)
+        try:
+            return history.prune(self._database, self._clock(), keep_count, keep_days)
+        except (ValueError, TypeError):
+            # The end of some job is no date: reading all of them sets it aside.
+            self._all("", ())
+            return history.prune(self._database, self._clock(), keep_count, keep_days)
+
+    def _rows(self, condition: str, values: Values) -> builtins.list[sqlite3.Row]:
+        return self._database.rows(f"SELECT rowid AS row_number, * FROM jobs {condition}", values)  # noqa: S608 (constants, marks)
+
+    def _all(self, condition: str, values: Values) -> builtins.list[Job]:
+        return self._spoilt.read("jobs", self._rows(condition, values), _from_row)
+
+    def _first(self, condition: str, values: Values) -> Job | None:
+        """Return the first job that can be read."""
+        return next(iter(self._all(condition, values)), None)
 
     def _end(self, code: int, description: str) -> dict[str, Value]:
         return {
@@ -322,23 +351,40 @@ def _job_values(job: Job) -> dict[str, Value]:
     }
 
 
+def _result_values(result: JobResult) -> dict[str, Value]:
+    return {
+        "description": _storable(result.description),
+        "backup_type": result.backup_type,
+        "size_transferred": result.size_transferred,
+        "files": result.files,
+        "bytes_read": result.bytes_read,
+        "bytes_stored": result.bytes_stored,
+        "entries_changed": result.entries_changed,
+        "warnings": max(len(result.warnings), result.warning_count),
+    }
+
+
 def _from_row(row: sqlite3.Row) -> Job:
-    return Job(
+    """Return the job.  Raises StateError or ValueError for values of another kind."""
+    job = Job(
         job_id=row["job_id"],
         job_type=row["job_type"],
         job_status=row["job_status"],
-        backup_name=row["backup_name"],
+        backup_name=text_of(row, "backup_name"),
         backup_type=row["backup_type"],
         start_date=from_text(row["start_date"]),
         end_date=from_text(row["end_date"]) if row["end_date"] else None,
-        description=row["description"],
-        error_code=row["error_code"],
-        size_transferred=row["size_transferred"],
-        backup_id=row["backup_id"],
-        request_id=row["request_id"],
-        files=row["files"],
-        bytes_read=row["bytes_read"],
-        bytes_stored=row["bytes_stored"],
-        entries_changed=row["entries_changed"],
-        warnings=row["warnings"],
+        description=text_of(row, "description"),
+        error_code=number_of(row, "error_code"),
+        size_transferred=number_of(row, "size_transferred"),
+        backup_id=number_of(row, "backup_id"),
+        request_id=text_of(row, "request_id"),
+        files=number_of(row, "files"),
+        bytes_read=number_of(row, "bytes_read"),
+        bytes_stored=number_of(row, "bytes_stored"),
+        entries_changed=number_of(row, "entries_changed"),
+        warnings=number_of(row, "warnings"),
     )
+    if (job.end_date is None) == (job.job_status in ("success", "failed")):
+        raise StateError("its end_date does not fit its job_status")
+    return job

@@ -23,6 +23,7 @@ def options_to_text(options: RestoreOptions) -> str:
             "target_dir": options.target_dir,
             "include": options.include,
             "overwrite": options.overwrite,
+            "numeric_owner": options.numeric_owner,
         }
     )
 
@@ -40,6 +41,8 @@ def options_from_text(text: str, encryption_key: Secret) -> RestoreOptions:
             target_dir=fields["target_dir"],
             include=tuple(fields["include"]),
             overwrite=fields["overwrite"],
+            # Absent from what an earlier release queued.
+            numeric_owner=fields.get("numeric_owner", False),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise StateError("the restore's options in the state are damaged") from error

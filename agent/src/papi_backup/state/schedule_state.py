@@ -10,21 +10,23 @@ from papi_backup.model.errors import NoSuchEntityError
 from papi_backup.model.schedule import BackupType
 from papi_backup.state.database import Database, ForeignKeyViolationError
 from papi_backup.state.instants import from_text, to_text
+from papi_backup.state.spoilt_rows import SpoiltRows
 
 
 class ScheduleState:
     """The table ``schedule_state``; rows go with their configuration."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, spoilt: SpoiltRows) -> None:
         self._database = database
+        self._spoilt = spoilt
 
     def last_run(self, backup_id: int, backup_type: BackupType) -> datetime | None:
         """Return the due time that was last served (aware, UTC), or None."""
         row = self._database.row(
-            "SELECT last_run FROM schedule_state WHERE backup_id = ? AND backup_type = ?",
+            "SELECT rowid AS row_number, * FROM schedule_state WHERE backup_id = ? AND backup_type = ?",
             (backup_id, backup_type),
         )
-        return from_text(row["last_run"]) if row else None
+        return self._spoilt.read_one("schedule_state", row, lambda row: from_text(row["last_run"]))
 
     def set_last_run(self, backup_id: int, backup_type: BackupType, instant: datetime) -> None:
         """Remember ``instant`` (aware); raises :class:`NoSuchEntityError` for an unknown configuration."""

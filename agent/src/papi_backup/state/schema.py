@@ -132,11 +132,37 @@ _API_TOKENS: Migration = (
     )""",
 )
 
+_LOGIN_ADDRESSES: Migration = (
+    """CREATE TABLE login_addresses (
+        name TEXT NOT NULL,
+        address TEXT NOT NULL,
+        last_login TEXT NOT NULL,
+        PRIMARY KEY (name, address)
+    )""",
+    "CREATE INDEX login_addresses_by_address ON login_addresses (address, last_login)",
+)
+
+_AFTER_A_CRASH: Migration = (
+    """CREATE TABLE unsettled_jobs (
+        job_id INTEGER PRIMARY KEY NOT NULL REFERENCES jobs (job_id) ON DELETE CASCADE,
+        backup TEXT NOT NULL,
+        storage_id INTEGER NOT NULL,
+        location TEXT NOT NULL
+    )""",
+    """CREATE TABLE set_aside (
+        table_name TEXT NOT NULL,
+        content TEXT NOT NULL,
+        noticed TEXT NOT NULL
+    )""",
+)
+
 MIGRATIONS: tuple[Migration, ...] = (
     _CONFIGURATION_AND_JOBS,
     _ACCOUNTS_AND_CHAINS,
     _ENTRIES_CHANGED,
     _API_TOKENS,
+    _LOGIN_ADDRESSES,
+    _AFTER_A_CRASH,
 )
 """``MIGRATIONS[n]`` takes version n to version n + 1."""
 

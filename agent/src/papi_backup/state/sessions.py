@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import sqlite3
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from papi_backup.model.account import Identity
 from papi_backup.state.database import Database
 from papi_backup.state.instants import from_text, to_text
+from papi_backup.state.spoilt_rows import SpoiltRows, text_of
 
 _TOKEN_BYTES = 32
 MAXIMUM_PER_NAME = 256
@@ -21,8 +23,11 @@ MAXIMUM_PER_NAME = 256
 class Sessions:
     """The table ``sessions``."""
 
-    def __init__(self, database: Database, clock: Callable[[], datetime], idle: timedelta) -> None:
+    def __init__(
+        self, database: Database, clock: Callable[[], datetime], idle: timedelta, spoilt: SpoiltRows
+    ) -> None:
         self._database = database
+        self._spoilt = spoilt
         self._clock = clock
         self._idle = idle
         # Writing each use down would be a disk sync a request; a tenth of the idle time is near enough.
@@ -48,11 +53,15 @@ class Sessions:
 
     def get(self, token: str) -> Identity | None:
         """Return whose session it is and count it as used; None when unknown, ended or idle for too long."""
-        row = self._database.row("SELECT * FROM sessions WHERE token_hash = ?", (_hash(token),))
-        if row is None:
+        row = self._database.row(
+            "SELECT rowid AS row_number, * FROM sessions WHERE token_hash = ?", (_hash(token),)
+        )
+        found = self._spoilt.read_one("sessions", row, _from_row)
+        if found is None:
             return None
+        identity, last_seen = found
         now = self._clock()
-        unused = now - from_text(row["last_seen"])
+        unused = now - last_seen
         if unused > self._idle:
             self.delete(token)
             return None
@@ -61,11 +70,15 @@ class Sessions:
             self._database.execute(
                 "UPDATE sessions SET last_seen = ? WHERE token_hash = ?", (to_text(now), _hash(token))
             )
-        return Identity(row["name"], row["role"])
+        return identity
 
     def delete(self, token: str) -> None:
         """End a session; an unknown token is ended already."""
         self._database.execute("DELETE FROM sessions WHERE token_hash = ?", (_hash(token),))
+
+
+def _from_row(row: sqlite3.Row) -> tuple[Identity, datetime]:
+    return Identity(text_of(row, "name"), row["role"]), from_text(row["last_seen"])
 
 
 def end_sessions_of(database: Database, name: str) -> None:

@@ -16,21 +16,32 @@ from papi_backup.state import files
 from papi_backup.state.accounts import Accounts
 from papi_backup.state.chain_keys import ChainKeys
 from papi_backup.state.configs import Configs
-from papi_backup.state.database import Database, StateError
+from papi_backup.state.database import (
+    Database,
+    ForeignKeyViolationError,
+    StateError,
+    UniqueViolationError,
+)
 from papi_backup.state.high_water import HighWater
 from papi_backup.state.instance import instance_id
 from papi_backup.state.instants import utcnow
 from papi_backup.state.jobs import Jobs
+from papi_backup.state.login_addresses import LoginAddresses
 from papi_backup.state.passwords import DEFAULT_COST, ScryptCost
 from papi_backup.state.schedule_state import ScheduleState
 from papi_backup.state.schema import MIGRATIONS, Migration, migrate, refuse_newer, version_of
 from papi_backup.state.sealing import Cell, Sealer
 from papi_backup.state.sessions import Sessions
+from papi_backup.state.spoilt_rows import SpoiltRows
 from papi_backup.state.ssh_ids import SshIds
 from papi_backup.state.storages import Storages
 from papi_backup.state.tokens import ApiTokens
+from papi_backup.state.unsettled import UnsettledJobs
 
 MACHINE_ID = Path("/etc/machine-id")
+COPIES = 2
+"""Copies of the state that are kept, each from before a migration."""
+
 _SQLITE_HEADER = b"SQLite format 3\0"
 _KEY_CHECK = Cell("meta", "value", "key_check")
 _KEY_CHECK_TEXT = Secret("papi-backup")
@@ -53,16 +64,19 @@ class Store:
         self._database = database
         self._claim: int | None = None
         self.instance_id = instance_id(database, machine_id_path)
+        spoilt = SpoiltRows(database)
         self.ssh_ids = SshIds(database, sealer)
         self.storages = Storages(database, sealer)
         self.configs = Configs(database, sealer)
-        self.jobs = Jobs(database, sealer, clock)
-        self.accounts = Accounts(database, password_cost)
-        self.tokens = ApiTokens(database, clock)
-        self.sessions = Sessions(database, clock, session_idle)
-        self.chain_keys = ChainKeys(database, sealer)
-        self.high_water = HighWater(database, sealer)
-        self.schedule_state = ScheduleState(database)
+        self.jobs = Jobs(database, sealer, clock, spoilt)
+        self.accounts = Accounts(database, password_cost, spoilt)
+        self.tokens = ApiTokens(database, clock, spoilt)
+        self.login_addresses = LoginAddresses(database, clock)
+        self.sessions = Sessions(database, clock, session_idle, spoilt)
+        self.chain_keys = ChainKeys(database, sealer, spoilt)
+        self.high_water = HighWater(database, sealer, spoilt)
+        self.schedule_state = ScheduleState(database, spoilt)
+        self.unsettled_jobs = UnsettledJobs(database, spoilt)
 
     @classmethod
     def open(
@@ -85,10 +99,12 @@ class Store:
         environment = os.environ if environment is None else environment
         files.prepare_directory(state_dir)
         with files.locked(state_dir, "open.lock"):
-            sealer = Sealer(files.state_key(state_dir, environment))
             path = state_dir / files.DATABASE
+            had_key = files.has_key(state_dir, environment)
+            sealer = Sealer(files.state_key(state_dir, environment))
             if not path.exists():
-                _create(path, sealer, migrations)
+                is_lost = had_key and not files.take_word_of_new_state(state_dir)
+                _create(path, sealer, migrations, is_lost=is_lost)
             files.make_private(path)
             database = _open_existing(path, migrations)
             try:
@@ -105,9 +121,18 @@ class Store:
                 database.close()
                 raise
 
-    def transaction(self) -> AbstractContextManager[None]:
-        """Make several repository calls one atomic, durable step."""
-        return self._database.transaction()
+    @property
+    def is_lost(self) -> bool:
+        """Whether this state was made anew beside a key that was there, and had no configuration since.
+
+        The state before it is gone then, unless somebody put the key on a host that never had one.
+        """
+        row = self._database.row("SELECT 1 FROM meta WHERE name = 'lost'")
+        return row is not None and self._database.next_id("configs") == 1
+
+    def transaction(self, *, durable: bool = True) -> AbstractContextManager[None]:
+        """Make several repository calls one atomic step, which a loss of power leaves if it is durable."""
+        return self._database.transaction(durable=durable)
 
     def undisturbed(self) -> AbstractContextManager[None]:
         """Read several things as they are at one moment.
@@ -143,7 +168,7 @@ class Store:
         self.close()
 
 
-def _create(path: Path, sealer: Sealer, migrations: Sequence[Migration]) -> None:
+def _create(path: Path, sealer: Sealer, migrations: Sequence[Migration], *, is_lost: bool) -> None:
     """Make the database under another name first: a crash leaves no half; an empty file is damage."""
     if path.with_name(path.name + "-wal").exists():
         raise StateError(
@@ -157,6 +182,8 @@ def _create(path: Path, sealer: Sealer, migrations: Sequence[Migration]) -> None
                 "INSERT INTO meta (name, value) VALUES ('key_check', ?)",
                 (sealer.seal(_KEY_CHECK_TEXT, _KEY_CHECK),),
             )
+            if is_lost:
+                database.execute("INSERT INTO meta (name, value) VALUES ('lost', x'')")
         finally:
             database.close()
 
@@ -174,13 +201,32 @@ def _open_existing(path: Path, migrations: Sequence[Migration]) -> Database:
         database.configure()
         version = version_of(database)
         if version < len(migrations):
-            with files.new_private_file(path.with_name(f"{path.name}.version-{version}")) as copy:
-                database.copy_to(copy)
-            migrate(database, migrations)
+            _migrate_with_copy(database, path.with_name(f"{path.name}.version-{version}"), migrations)
     except BaseException:
         database.close()
         raise
     return database
+
+
+def _migrate_with_copy(database: Database, copy: Path, migrations: Sequence[Migration]) -> None:
+    """Migrate after the state as it is has been copied; an error names the copy.
+
+    The last two copies are kept: of this version and of the one migrated from before.
+    """
+    try:
+        with files.new_private_file(copy) as draft:
+            database.copy_to(draft)
+    except StateError as error:
+        raise StateError(
+            f"the state was not migrated, because no copy of it could be written to {copy}: {error.message}"
+        ) from error
+    try:
+        migrate(database, migrations)
+    except (StateError, UniqueViolationError, ForeignKeyViolationError) as error:
+        raise StateError(
+            f"the state cannot be migrated ({error}); a copy of the state as it was is {copy}"
+        ) from error
+    files.keep_newest_copies(copy.parent, COPIES)
 
 
 def _refuse_damaged(database: Database) -> None:

@@ -18,6 +18,7 @@ from papi_backup.state.caller_names import check_new, is_name, refuse_taken
 from papi_backup.state.database import Database
 from papi_backup.state.instants import from_text, to_text
 from papi_backup.state.sessions import end_sessions_of
+from papi_backup.state.spoilt_rows import SpoiltRows, bytes_of, text_of
 
 _PREFIX = "pbt_"
 """Lets people and secret scanners know what they have found."""
@@ -30,14 +31,15 @@ _NOTE_AFTER = timedelta(hours=1)
 class ApiTokens:
     """The table ``api_tokens``."""
 
-    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, clock: Callable[[], datetime], spoilt: SpoiltRows) -> None:
         self._database = database
+        self._spoilt = spoilt
         self._clock = clock
 
     def list(self) -> list[ApiToken]:
         """Return all tokens in creation order."""
-        rows = self._database.rows("SELECT * FROM api_tokens ORDER BY created, rowid")
-        return [_from_row(row) for row in rows]
+        rows = self._database.rows("SELECT rowid AS row_number, * FROM api_tokens ORDER BY created, rowid")
+        return self._spoilt.read("api_tokens", rows, _from_row)
 
     def add(self, name: str, role: Role) -> tuple[ApiToken, Secret]:
         """Make a token and return it with its value, which nobody can learn later.
@@ -64,12 +66,12 @@ class ApiTokens:
 
     def verify(self, name: str, value: Secret) -> ApiToken | None:
         """Return the token if ``value`` is its value, and note the use."""
-        row = (
-            self._database.row("SELECT * FROM api_tokens WHERE name = ?", (name,)) if is_name(name) else None
-        )
-        if row is None or not hmac.compare_digest(_hash(value), row["token_hash"]):
+        query = "SELECT rowid AS row_number, * FROM api_tokens WHERE name = ?"
+        row = self._database.row(query, (name,)) if is_name(name) else None
+        token = self._spoilt.read_one("api_tokens", row, _from_row)
+        if token is None or not hmac.compare_digest(_hash(value), token.stamp):
             return None
-        token, now = _from_row(row), self._clock()
+        now = self._clock()
         if token.last_used is None or abs(now - token.last_used) >= _NOTE_AFTER:
             self._database.execute(
                 "UPDATE api_tokens SET last_used = ? WHERE name = ? AND token_hash = ?",
@@ -80,17 +82,17 @@ class ApiTokens:
     def is_current(self, name: str, stamp: bytes) -> bool:
         """Whether the token that had ``stamp`` is still there."""
         row = self._database.row("SELECT token_hash FROM api_tokens WHERE name = ?", (name,))
-        return row is not None and bytes(row["token_hash"]) == stamp
+        return row is not None and row["token_hash"] == stamp
 
 
 def _from_row(row: sqlite3.Row) -> ApiToken:
     used = row["last_used"]
     return ApiToken(
-        row["name"],
+        text_of(row, "name"),
         row["role"],
         from_text(row["created"]),
         from_text(used) if used else None,
-        bytes(row["token_hash"]),
+        bytes_of(row, "token_hash"),
     )
 
 

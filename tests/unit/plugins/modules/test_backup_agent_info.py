@@ -56,6 +56,13 @@ def test_an_agent_without_backups_is_healthy_and_tells_its_versions(agent):
     assert "warnings" not in result
 
 
+def test_a_state_that_was_lost_is_unhealthy_and_warned_of(agent):
+    knows(agent, [], [], dict(VERSIONS, state_lost=True))
+    result = run(backup_agent_info, agent)
+    assert result["healthy"] is False
+    assert backup_agent_info.STATE_LOST in repr(result["warnings"])
+
+
 def test_another_version_is_named(agent):
     knows(agent, [], [], OLDER)
     result = run(backup_agent_info, agent)

@@ -125,6 +125,7 @@ def test_a_restore_sends_what_is_given_and_waits(agent):
         target_dir="/restored",
         include=["/etc/a,b", "*.conf"],
         overwrite="changed",
+        numeric_owner=False,
     )
     assert result["job"] == DONE
     assert "planted-secret" not in repr(result)

@@ -10,15 +10,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from papi_backup.engine.backup.parent import BELIEVABLE, known_keys
+from papi_backup.engine.authentic import Unopened
+from papi_backup.engine.backup.parent import BELIEVABLE, Earlier, passed_over_told
 from papi_backup.engine.backup.sources import check_sources
-from papi_backup.engine.catalog import list_backups
-from papi_backup.engine.opened import open_backup
+from papi_backup.engine.catalog import list_manifests
 from papi_backup.engine.storage.check import DEADLINE_SECONDS, LEAST_ROOM, check_with
 from papi_backup.engine.storage.protocol import Storage
 from papi_backup.model.check import StorageCheck
 from papi_backup.model.errors import DecryptionKeyError, DecryptionKeyMissingError
 from papi_backup.model.job import BackupOrder
+from papi_backup.model.keys import remark_on
+
+_KEY_SECONDS = 1.0
+"""How long manifests are tried: a test has few seconds in all."""
 
 
 def check_backup(order: BackupOrder, room: int, deadline_seconds: float = DEADLINE_SECONDS) -> StorageCheck:
@@ -35,7 +39,7 @@ def check_backup(order: BackupOrder, room: int, deadline_seconds: float = DEADLI
         return check_sources(order.backup_name, order.sources.paths)
 
     def key(storage: Storage) -> str:
-        return check_key(storage, order)
+        return _remarked(check_key(storage, order), order)
 
     return check_with(
         order.access,
@@ -52,26 +56,31 @@ def check_key(storage: Storage, order: BackupOrder) -> str:
     A backup would not fail with another key but begin a new chain with it: who mistyped it learns it here.
     """
     latest = datetime.now(UTC) + BELIEVABLE
-    entries = [
-        entry
-        for entry in list_backups(storage, order.host_name, order.backup_name)
-        if entry.instance == order.instance_id and entry.readable and entry.date <= latest
-    ]
-    if not entries:
+    manifests = list_manifests(storage, order.host_name, order.backup_name)
+    earlier = Earlier(storage, order, manifests, _KEY_SECONDS)
+    newest, passed_over = earlier.newest(
+        [entry for entry in earlier.own if entry.readable and entry.date <= latest]
+    )
+    if newest is None and not passed_over:
         return "there is no backup of this agent yet"
-    newest = max(entries, key=lambda entry: (entry.date, entry.backup))
+    newest = newest or passed_over.pop(0)
     if order.encryption_key and not newest.encrypted:
         return "the newest backup is not encrypted; the next one will be, in a new chain"
     told = f"the newest backup of {order.backup_name!r}, of {newest.date:%Y-%m-%d %H:%M:%S} UTC,"
     with_it = "and the next one would begin a new chain"
-    try:
-        open_backup(storage, newest, order.encryption_key, known_keys(order))
-    except DecryptionKeyMissingError:
+    tried = earlier.attempt(newest)
+    error = tried.error if isinstance(tried, Unopened) else None
+    if isinstance(error, DecryptionKeyMissingError):
         raise DecryptionKeyMissingError(
             f"{told} is encrypted, {with_it} without encryption: the configuration has no encryption_key"
-        ) from None
-    except DecryptionKeyError:
-        raise DecryptionKeyError(
-            f"{told} was encrypted with another encryption_key, {with_it} with this one"
-        ) from None
-    return "the newest backup can be opened"
+        )
+    if isinstance(error, DecryptionKeyError):
+        raise DecryptionKeyError(f"{told} was encrypted with another encryption_key, {with_it} with this one")
+    if error is not None:
+        raise error
+    return "; ".join(("the newest backup can be opened", *passed_over_told(passed_over)))
+
+
+def _remarked(detail: str, order: BackupOrder) -> str:
+    remark = remark_on(order.encryption_key)
+    return f"{detail}; {remark}" if remark else detail

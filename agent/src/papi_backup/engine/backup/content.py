@@ -9,16 +9,19 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pyfastcdc import FastCDC
 
 from papi_backup.engine.backup.buffers import fresh_buffer
 from papi_backup.engine.backup.chunk_index import ChunkIndex, Place
-from papi_backup.engine.backup.files import open_at, read_xattrs
-from papi_backup.engine.backup.readings import HOLE, REPLACED_TEXT, Facts, Piece, ReadFile, unread
+from papi_backup.engine.backup.directories import Directory, OpenDirectories, pinned
+from papi_backup.engine.backup.files import Owners, pinned_entry, read_xattrs
+from papi_backup.engine.backup.leases import Patience
+from papi_backup.engine.backup.readings import GONE, HOLE, Facts, Piece, ReadFile, unread
 from papi_backup.engine.backup.segments import SegmentWriter
 from papi_backup.engine.backup.small_files import Stage
+from papi_backup.engine.beneath import by_descriptor
 from papi_backup.engine.crypto import ChainKeys
 from papi_backup.engine.format.header import Chunker
 from papi_backup.engine.format.segment import Buffer
@@ -27,6 +30,17 @@ _BLOCK = 512
 _READ_AHEAD = 8 << 20
 _NO_ID = bytes(16)
 _PENDING = ReadFile(None, (), {}, 0)
+_READING = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+_READING_QUIETLY = _READING | os.O_NOFOLLOW | os.O_NOATIME
+_OTHER_KIND = frozenset((errno.ELOOP, errno.ENXIO, errno.ENODEV))
+"""How opening a link, a socket or a device ends, where the walk had found a file."""
+
+
+class Group(NamedTuple):
+    """Files of one directory that follow each other in the walk."""
+
+    place: Directory
+    names: list[bytes]
 
 
 def unnoted(length: int) -> None:
@@ -45,9 +59,15 @@ class ContentReader:
         segments: SegmentWriter,
         *,
         note: Callable[[int], None] = unnoted,
+        patience: Patience | None = None,
     ) -> None:
-        """``note`` is told how many bytes were read, again and again while a file is long."""
+        """``note`` is told how many bytes were read, again and again while a file is long.
+
+        ``patience`` is what all readers of a job have in common; without it this one has its own.
+        """
         self._note = note
+        self._patience = patience or Patience()
+        self._owners = Owners()
         self._keys = keys
         self._chunker = chunker
         self._index = index
@@ -62,23 +82,31 @@ class ContentReader:
         self._buffer = fresh_buffer(max(_READ_AHEAD, 2 * chunker.maximum))
         self._stage = Stage(keys, index, segments)
 
-    def read_all(self, paths: Sequence[bytes]) -> list[ReadFile]:
-        """Do what :meth:`read` does for each path; small files are stored together."""
+    def read_all(self, groups: Sequence[Group]) -> list[ReadFile]:
+        """Do what :meth:`read` does for each name of each group; small files are stored together."""
         results: list[ReadFile] = []
-        for place, path in enumerate(paths):
-            results.append(_PENDING)
-            if not self._read_small(place, path):
-                self._stage.store(results)
-                results[place] = self.read(path)
-            elif self._stage.is_full:
-                self._stage.store(results)
+        with OpenDirectories() as places:
+            for place, names in groups:
+                try:
+                    directory = places.at(place)
+                except OSError as error:
+                    results += [unread(error)] * len(names)
+                    continue
+                for name in names:
+                    number = len(results)
+                    results.append(_PENDING)
+                    if not self._read_small(number, directory, name):
+                        self._stage.store(results)
+                        results[number] = self.read(directory, name, place.prefix + name)
+                    elif self._stage.is_full:
+                        self._stage.store(results)
         self._stage.store(results)
         return results
 
-    def _read_small(self, place: int, path: bytes) -> bool:
+    def _read_small(self, number: int, directory: int, name: bytes) -> bool:
         """Stage a file that is one chunk and holds still; return False for every other."""
         try:
-            descriptor = self._open(path)
+            descriptor = self._open(directory, name)
         except OSError:
             return False
         try:
@@ -96,19 +124,31 @@ class ContentReader:
             return False
         finally:
             os.close(descriptor)
-        self._stage.add(place, Facts.of(before), xattrs, warning, data)
+        self._stage.add(number, Facts.of(before), xattrs, warning, data)
         self._note(size)
         return True
 
-    def read(self, path: bytes) -> ReadFile:
-        """Read a regular file; a file that changes meanwhile is read once more, then marked.
+    def read(self, directory: int, name: bytes, path: bytes) -> ReadFile:
+        """Read a file of an open directory; one that changes meanwhile is read once more, then marked.
 
-        Never raises for what the file does; whatever the storage raises passes through.
+        What is no file any more is looked at once more, and told as what it is then.  Never raises for what
+        the file does; whatever the storage raises passes through.
         """
         try:
-            descriptor = self._open(path)
+            try:
+                descriptor = self._open(directory, name)
+            except BlockingIOError:
+                descriptor = self._patience.outlast(lambda: self._open(directory, name))
         except OSError as error:
-            return unread(error)
+            return self._look_again(directory, name, path) if error.errno in _OTHER_KIND else unread(error)
+        try:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return self._read_open(descriptor)
+        finally:
+            os.close(descriptor)
+        return self._look_again(directory, name, path)
+
+    def _read_open(self, descriptor: int) -> ReadFile:
         try:
             first = self._read_once(descriptor)
             if not first.changed:
@@ -117,24 +157,39 @@ class ContentReader:
             return second._replace(bytes_read=first.bytes_read + second.bytes_read)
         except SourceReadError as error:
             return unread(error.cause)
+
+    def _look_again(self, directory: int, name: bytes, path: bytes) -> ReadFile:
+        """Save what has a name now, whatever it is: what is pinned cannot change its kind again."""
+        try:
+            with pinned(directory, name) as pin:
+                status = os.fstat(pin)
+                if not stat.S_ISREG(status.st_mode):
+                    entry = pinned_entry(path, pin, status, self._owners)
+                    return GONE if entry is None else ReadFile(None, (), {}, 0, instead=entry)
+                descriptor = self._open_pinned(pin)
+        except OSError as error:
+            return unread(error)
+        try:
+            return self._read_open(descriptor)
         finally:
             os.close(descriptor)
 
-    @staticmethod
-    def _open(path: bytes) -> int:
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    def _open_pinned(self, pin: int) -> int:
         try:
-            return open_at(path, flags | os.O_NOATIME)
-        except PermissionError:
-            return open_at(path, flags)
+            return os.open(by_descriptor(pin), _READING)
         except BlockingIOError:
-            return _open_leased(path)
+            return self._patience.outlast(lambda: os.open(by_descriptor(pin), _READING))
+
+    @staticmethod
+    def _open(directory: int, name: bytes) -> int:
+        try:
+            return os.open(name, _READING_QUIETLY, dir_fd=directory)
+        except PermissionError:
+            return os.open(name, _READING_QUIETLY & ~os.O_NOATIME, dir_fd=directory)
 
     def _read_once(self, descriptor: int) -> ReadFile:
         with _source_errors():
             before = os.fstat(descriptor)
-            if not stat.S_ISREG(before.st_mode):
-                raise OSError(errno.ENXIO, REPLACED_TEXT)
         xattrs, warning = _xattrs(descriptor)
         pieces = list(self._pieces(descriptor, before))
         with _source_errors():
@@ -212,20 +267,6 @@ def _source_errors() -> Iterator[None]:
         yield
     except OSError as error:
         raise SourceReadError(error) from None
-
-
-def _open_leased(path: bytes) -> int:
-    """Open a file on which another process holds a lease: the kernel has it given back within a minute.
-
-    Only a regular file is opened in this way, so a FIFO cannot block.  Raises OSError.
-    """
-    place = open_at(path, os.O_PATH)
-    try:
-        if not stat.S_ISREG(os.fstat(place).st_mode):
-            raise OSError(errno.ENXIO, REPLACED_TEXT)
-        return os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_CLOEXEC)
-    finally:
-        os.close(place)
 
 
 def _xattrs(descriptor: int) -> tuple[dict[bytes, bytes], str]:

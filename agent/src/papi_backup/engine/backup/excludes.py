@@ -32,6 +32,11 @@ class Excludes:
         self._anything = _compile(anything)
         self._directories = _compile(directories)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no pattern: then nothing need be matched."""
+        return self._anything is None and self._directories is None
+
     def match(self, path: bytes, *, directory: bool) -> bool:
         """Return whether ``path`` is left out."""
         if self._anything is not None and self._anything.fullmatch(path):

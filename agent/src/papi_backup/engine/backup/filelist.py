@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from papi_backup.engine.backup.files import Owners
 from papi_backup.engine.backup.previous import PreviousList, PreviousRow, Run
 from papi_backup.engine.backup.readings import HOLE, Facts, Piece, ReadFile
+from papi_backup.engine.backup.rows import Content, Row
 from papi_backup.engine.backup.tree import IndexWriter, PendingPage, build_tree
 from papi_backup.engine.format.entries import CHANGED_WHILE_READ, FILE, MOST_ITEMS, Entry
 from papi_backup.engine.format.leaf_encoding import LeafEncoder
@@ -29,49 +29,6 @@ _ENTRY_BYTES = 120
 """Rough bytes of one entry in a page besides its name."""
 VolumeKey = tuple[str, str, int]
 """(backup, kind, number), as in :class:`Volume`."""
-
-
-class Identity(NamedTuple):
-    """What tells a file of the walk from another that got its name, or its inode number, later."""
-
-    inode: int
-    ctime_ns: int
-    mtime_ns: int
-    size: int
-
-
-def identity_in(file: ReadFile) -> Identity | None:
-    """Return the identity of what was read; None when nothing was."""
-    facts = file.facts
-    return Identity(facts.inode, facts.ctime_ns, facts.mtime_ns, facts.size) if facts else None
-
-
-@dataclass(slots=True)
-class Content:
-    """The content of one name on its way.
-
-    ``identity`` and ``link_group`` are of a file with several names.  ``others`` are further names of
-    the same file: what is read by this name is theirs too, if it is still what the walk found.
-    """
-
-    path: bytes
-    identity: Identity | None = None
-    link_group: str = ""
-    result: ReadFile | None = None
-    others: list[Content] = field(default_factory=list)
-
-    def is_read(self) -> bool:
-        """Return whether the result is of the very file, unchanged, that the walk found."""
-        return self.result is not None and identity_in(self.result) == self.identity
-
-
-class Row(NamedTuple):
-    """A fresh row of the new list: a file, whose content is on its way, or an entry of another kind."""
-
-    path: bytes
-    previous: PreviousRow | None = None
-    entry: Entry | None = None
-    content: Content | None = None
 
 
 Part = Entry | Run
@@ -242,14 +199,17 @@ class FileListWriter:
             segment = piece.segment
             if segment != HOLE and segment not in self.segments:
                 return False
-        return True
+        return not content.below or all(
+            row.content is None or self._sealed(row.content) for row in content.below
+        )
 
     def _write(self, leaf: _Leaf) -> None:
         parts: list[Part] = []
         for row in leaf.rows:
-            part = row if isinstance(row, Run) else self._entry(row)
-            if part is not None:
-                parts.append(part)
+            if isinstance(row, Run):
+                parts.append(row)
+            else:
+                parts.extend(self._entries(row))
         if not parts:
             return
         same = self._same(leaf.rows, parts)
@@ -355,6 +315,15 @@ class FileListWriter:
         self.counts.files += run.leaf.types.count(FILE, run.start, run.stop)
         self.counts.bytes += sum(run.leaf.sizes[run.start : run.stop])
 
+    def _entries(self, row: Row) -> Iterator[Entry]:
+        """Yield a fresh row's entry, if it could be read, and those of what was found below it later."""
+        entry = self._entry(row)
+        if entry is not None:
+            yield entry
+        if row.content is not None:
+            for below in row.content.below:
+                yield from self._entries(below)
+
     def _entry(self, row: Row) -> Entry | None:
         """Return a fresh row's entry; None for what could not be read."""
         result = row.content.result if row.content is not None else None
@@ -368,9 +337,9 @@ class FileListWriter:
     def _file_entry(self, row: Row, result: ReadFile) -> Entry | None:
         facts, path = result.facts, row.path
         if facts is None:
-            if not result.vanished:
+            if result.instead is None and not result.vanished:
                 self._warn(path, result.error)
-            return None
+            return result.instead
         mode, uid, gid, size, mtime_ns, ctime_ns, inode = facts
         entry = Entry(path, FILE, mode & 0o7777, self._owners.of(uid, gid), mtime_ns, ctime_ns, inode, size)
         entry.xattrs = result.xattrs

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading one file's metadata, and opening paths of any length (design section 5)."""
+"""Reading the metadata of one thing on disk (design section 5)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import stat
 from collections.abc import Callable
 
 from papi_backup.engine.backup.status import FileStatus
+from papi_backup.engine.beneath import by_descriptor
 from papi_backup.engine.format.entries import (
     BLOCK,
     CHARACTER,
@@ -31,8 +32,6 @@ _TYPES = {
     stat.S_IFCHR: CHARACTER,
     stat.S_IFBLK: BLOCK,
 }
-LONGEST_PATH = 4000
-"""Longer paths are opened in steps: the kernel takes at most 4,095 bytes at once."""
 LARGEST_XATTRS = 512 * 1024
 """Bytes of extended attributes kept for one file; no Linux file system in use reaches it."""
 _NO_XATTRS = frozenset((errno.ENOTSUP, errno.ENODATA, errno.EPERM, errno.EACCES))
@@ -66,42 +65,14 @@ def _name(look_up: Callable[[], str]) -> str:
         return ""
 
 
-def absolute(path: bytes) -> bytes:
-    """Return the path as the system knows it."""
-    return b"/" + path
-
-
-def open_at(path: bytes, flags: int) -> int:
-    """Open a path relative to ``/`` of any length; the last component is never followed.
-
-    Raises OSError.
-    """
-    flags |= os.O_NOFOLLOW | os.O_CLOEXEC
-    if len(path) < LONGEST_PATH:
-        return os.open(absolute(path), flags)
-    head, rest = path[:LONGEST_PATH].rpartition(b"/")[0], path
-    directory = os.open(absolute(head), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        rest = path[len(head) + 1 :]
-        while len(rest) >= LONGEST_PATH:
-            head = rest[:LONGEST_PATH].rpartition(b"/")[0]
-            step = os.open(head, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
-            os.close(directory)
-            directory, rest = step, rest[len(head) + 1 :]
-        return os.open(rest, flags, dir_fd=directory)
-    finally:
-        os.close(directory)
-
-
 def read_xattrs(target: int | bytes) -> dict[bytes, bytes]:
-    """Return the extended attributes of an open file or of a path (not followed).
+    """Return the extended attributes of an open file, or of what a path of :func:`by_descriptor` leads to.
 
     Attributes that this process may not read, or that vanish, are left out.  Raises OSError for
     anything else, and E2BIG when there is more than can be kept.
     """
-    follow = isinstance(target, int)
     try:
-        names = os.listxattr(target, follow_symlinks=follow)
+        names = os.listxattr(target)
     except OSError as error:
         if error.errno in _NO_XATTRS:
             return {}
@@ -109,7 +80,7 @@ def read_xattrs(target: int | bytes) -> dict[bytes, bytes]:
     found = {}
     for name in names:
         try:
-            found[os.fsencode(name)] = os.getxattr(target, name, follow_symlinks=follow)
+            found[os.fsencode(name)] = os.getxattr(target, name)
         except OSError as error:
             if error.errno not in _NO_XATTRS:
                 raise
@@ -118,11 +89,19 @@ def read_xattrs(target: int | bytes) -> dict[bytes, bytes]:
     return found
 
 
-def entry_of(path: bytes, status: FileStatus, owners: Owners) -> Entry | None:
-    """Return the entry of anything but the content of a file; None for a socket.
+def pinned_xattrs(descriptor: int) -> dict[bytes, bytes]:
+    """Return the extended attributes of what an O_PATH descriptor stands for; raises as read_xattrs does.
 
-    Raises OSError when the link target or the attributes cannot be read.
+    Where ``/proc`` is not mounted there are none.
     """
+    try:
+        return read_xattrs(by_descriptor(descriptor))
+    except FileNotFoundError:
+        return {}
+
+
+def entry_of(path: bytes, status: FileStatus, owners: Owners) -> Entry | None:
+    """Return what a status tells of anything; None for a socket."""
     kind = type_of(status.st_mode)
     if kind is None:
         return None
@@ -140,8 +119,19 @@ def entry_of(path: bytes, status: FileStatus, owners: Owners) -> Entry | None:
         entry.link_group = link_group_of(status)
     if kind in (CHARACTER, BLOCK):
         entry.device = (os.major(status.st_rdev), os.minor(status.st_rdev))
-    if kind != FILE:
-        _read_rest(entry, path)
+    return entry
+
+
+def pinned_entry(path: bytes, descriptor: int, status: FileStatus, owners: Owners) -> Entry | None:
+    """Return the whole entry of what an O_PATH descriptor stands for, but for contents; None for a socket.
+
+    Raises OSError when the link target or the attributes cannot be read.
+    """
+    entry = entry_of(path, status, owners)
+    if entry is not None:
+        if entry.type == SYMLINK:
+            entry.link_target = os.readlink(b"", dir_fd=descriptor)
+        entry.xattrs = pinned_xattrs(descriptor)
     return entry
 
 
@@ -155,19 +145,3 @@ def link_group_of(status: FileStatus) -> str:
     if status.st_nlink <= 1:
         return ""
     return f"{status.st_dev:x}:{status.st_ino:x}:{status.st_ctime_ns:x}"
-
-
-def _read_rest(entry: Entry, path: bytes) -> None:
-    if len(path) < LONGEST_PATH:
-        if entry.type == SYMLINK:
-            entry.link_target = os.readlink(absolute(path))
-        entry.xattrs = read_xattrs(absolute(path))
-        return
-    descriptor = open_at(path, os.O_PATH)
-    try:
-        if entry.type == SYMLINK:
-            entry.link_target = os.readlink(b"", dir_fd=descriptor)
-        else:
-            entry.xattrs = read_xattrs(b"/proc/self/fd/%d/." % descriptor) if entry.type == DIRECTORY else {}
-    finally:
-        os.close(descriptor)

@@ -26,18 +26,20 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from papi_backup.engine.backup.chunk_index import ChunkIndex
-from papi_backup.engine.backup.content import ContentReader
+from papi_backup.engine.backup.content import ContentReader, Group
+from papi_backup.engine.backup.leases import Patience
 from papi_backup.engine.backup.previous import KnownChunks
 from papi_backup.engine.backup.readings import PackedReadings, ReadFile, pack, unpack
 from papi_backup.engine.backup.segments import SegmentWriter
 from papi_backup.engine.backup.setup import WriterSetup
 from papi_backup.engine.backup.volumes import VolumeWriter
-from papi_backup.engine.child_process import tell_failure
+from papi_backup.engine.child_process import how_it_ended, tell_failure
 from papi_backup.engine.format.names import CONTENT
 from papi_backup.engine.format.pages import Volume
 from papi_backup.engine.format.references import SegmentRef
 from papi_backup.engine.opened import WHOLE, ListShare
 from papi_backup.engine.storage.protocol import Storage, StorageOpener
+from papi_backup.memory_limit import MemoryWatch
 from papi_backup.model.errors import InternalError, PapiError, from_code
 
 DEPTH = 3
@@ -81,6 +83,7 @@ class Pipeline:
         numbers: Iterator[int],
         *,
         note: Callable[[int], None],
+        patience: Patience,
     ) -> None:
         self._sealed: list[tuple[int, SegmentRef]] = []
         self._storage = storage
@@ -94,7 +97,9 @@ class Pipeline:
             numbers,
             lambda number, reference: self._sealed.append((number, reference)),
         )
-        self._reader = ContentReader(setup.keys, setup.chunker, index, self._segments, note=note)
+        self._reader = ContentReader(
+            setup.keys, setup.chunker, index, self._segments, note=note, patience=patience
+        )
 
     def _next_volume(self) -> int:
         with self._counter.get_lock():
@@ -106,9 +111,9 @@ class Pipeline:
         """Put a share of what the chain holds already into the index, which all helpers have in common."""
         return BatchResult(FILLED, [], known.fill(self._storage, self._index, share), [])
 
-    def read(self, batch: int, paths: Sequence[bytes]) -> BatchResult:
+    def read(self, batch: int, groups: Sequence[Group]) -> BatchResult:
         """Read files; their segments may be sealed later."""
-        files = self._reader.read_all(paths)
+        files = self._reader.read_all(groups)
         sealed, self._sealed[:] = list(self._sealed), []
         return BatchResult(batch, files, sealed, [])
 
@@ -146,11 +151,13 @@ class HelperPool:
         self._opener = opener
         self.index = ChunkIndex(context.Lock())
         self._counter: Synchronized[int] = context.Value("Q", 0)
+        self._patience = Patience()
         self._read = context.RawArray(ctypes.c_uint64, max(count, 1))
         self.while_waiting: Callable[[], None] = nothing
         """Called again and again while the helpers are waited for."""
         self._inline: Pipeline | None = None
         self._inline_storage: Storage | None = None
+        self._memory = MemoryWatch()
         self._helpers: list[_Helper] = []
         self._held: deque[tuple[Any, ...]] = deque()
         """Messages that no helper has got yet, in the order in which they were meant."""
@@ -186,14 +193,19 @@ class HelperPool:
 
         return note
 
+    def _pipeline(
+        self, setup: WriterSetup, storage: Storage, numbers: Iterator[int], note: Callable[[int], None]
+    ) -> Pipeline:
+        return Pipeline(
+            setup, storage, self.index, self._counter, numbers, note=note, patience=self._patience
+        )
+
     def start(self, setup: WriterSetup) -> None:
         """Hand the pipelines what they need."""
         if not self._helpers:
             self._inline_storage = self._opener()
             numbers, note = itertools.count(), self._noting(0)
-            self._inline = Pipeline(
-                setup, self._inline_storage, self.index, self._counter, numbers, note=note
-            )
+            self._inline = self._pipeline(setup, self._inline_storage, numbers, note)
         for helper in self._helpers:
             self._send(helper, ("setup", setup))
 
@@ -206,15 +218,15 @@ class HelperPool:
         for helper in self._helpers:
             self._give(helper, ("fill", known, ListShare(helper.number, len(self._helpers))))
 
-    def submit(self, batch: int, paths: Sequence[bytes], receive: Callable[[BatchResult], None]) -> None:
+    def submit(self, batch: int, groups: Sequence[Group], receive: Callable[[BatchResult], None]) -> None:
         """Give a batch to the least busy helper; waits, receiving results, while all are busy.
 
         While the index is filled batches are kept back instead.
         """
         if self._inline is not None:
-            receive(self._inline.read(batch, paths))
+            receive(self._inline.read(batch, groups))
             return
-        self._hold(("batch", batch, paths), receive)
+        self._hold(("batch", batch, groups), receive)
 
     def _hold(self, message: tuple[Any, ...], receive: Callable[[BatchResult], None]) -> None:
         """Hand a message out when its turn comes; waits while too many are held."""
@@ -315,7 +327,7 @@ class HelperPool:
         except (EOFError, ConnectionResetError):
             helper.process.join(10)
             raise InternalError(
-                f"A reading process ended unexpectedly (exit status {helper.process.exitcode}); "
+                f"A reading process {how_it_ended(helper.process, self._memory)}; "
                 "nothing of this backup counts."
             ) from None
         if message[0] == "failed":
@@ -352,7 +364,7 @@ class HelperPool:
         storage = self._opener()
         setup: WriterSetup = _next(messages)[1]
         numbers, note = itertools.count(number, count), self._noting(number)
-        pipeline = Pipeline(setup, storage, self.index, self._counter, numbers, note=note)
+        pipeline = self._pipeline(setup, storage, numbers, note)
         try:
             while True:
                 message = _next(messages)

@@ -9,12 +9,11 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from papi_backup.engine.format.entries import Entry
+
 HOLE = -1
 """Segment number of a hole."""
-REPLACED_TEXT = "is no longer a regular file"
 _VANISHED = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ESTALE))
-_REPLACED = frozenset((errno.ELOOP, errno.ENXIO, errno.ENODEV))
-"""How opening a link, a socket or a device ends, where the scan had found a file."""
 
 
 class Piece(NamedTuple):
@@ -52,7 +51,10 @@ class Facts(NamedTuple):
 
 
 class ReadFile(NamedTuple):
-    """What reading a file gave.  ``error`` names why nothing could be read; empty when it was."""
+    """What reading a file gave.  ``error`` names why nothing could be read; empty when it was.
+
+    ``instead`` is what has the name by now, if that is no file.
+    """
 
     facts: Facts | None
     pieces: Sequence[Piece]
@@ -62,11 +64,16 @@ class ReadFile(NamedTuple):
     vanished: bool = False
     error: str = ""
     warning: str = ""
+    instead: Entry | None = None
+
+
+GONE = ReadFile(None, (), {}, 0, vanished=True)
+"""Nothing has the name any more."""
 
 
 def unread(error: OSError) -> ReadFile:
     """Return that a file could not be read, and why."""
-    text = REPLACED_TEXT if error.errno in _REPLACED else error.strerror or type(error).__name__
+    text = error.strerror or type(error).__name__
     return ReadFile(None, [], {}, 0, vanished=error.errno in _VANISHED, error=text)
 
 
@@ -75,7 +82,7 @@ class PackedReadings(NamedTuple):
 
     facts: list[tuple[int, ...] | None]
     pieces: list[tuple[tuple[object, ...], ...]]
-    rest: dict[int, tuple[dict[bytes, bytes], int, bool, bool, str, str]]
+    rest: dict[int, tuple[dict[bytes, bytes], int, bool, bool, str, str, Entry | None]]
     """By place in the batch, the other members of what is not simply read."""
 
 

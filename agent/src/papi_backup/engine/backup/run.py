@@ -9,8 +9,8 @@ import itertools
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from papi_backup import __version__
@@ -19,17 +19,20 @@ from papi_backup.engine.backup.commit import check_own_volumes, write_manifest
 from papi_backup.engine.backup.excludes import Excludes
 from papi_backup.engine.backup.filelist import FileListWriter
 from papi_backup.engine.backup.helpers import HelperPool
-from papi_backup.engine.backup.parent import Choice, choose_parent, next_date
+from papi_backup.engine.backup.leftovers import Leftovers, count_leftovers
+from papi_backup.engine.backup.parent import Choice, Earlier, choose_parent
 from papi_backup.engine.backup.previous import PreviousList, list_damage
+from papi_backup.engine.backup.result import result_of
 from papi_backup.engine.backup.select import Selection, skipped_paths
 from papi_backup.engine.backup.setup import WriterSetup, chunker_for
+from papi_backup.engine.backup.sources import normalise_sources
 from papi_backup.engine.backup.tree import IndexWriter
 from papi_backup.engine.backup.volumes import VolumeWriter
-from papi_backup.engine.backup.walk import Batch, Walker, Warn, normalise_sources
+from papi_backup.engine.backup.walk import Walker, Warn
 from papi_backup.engine.backup.walk_ahead import Walk, WalkAhead
 from papi_backup.engine.backup.warnings import Warnings
-from papi_backup.engine.catalog import list_backups
-from papi_backup.engine.crypto import KEY_SIZE, ChainKeys, chain_key_check, wrap_chain_key
+from papi_backup.engine.catalog import list_manifests
+from papi_backup.engine.crypto import KEY_SIZE, ChainKeys, wrap_chain_key
 from papi_backup.engine.format import FormatError
 from papi_backup.engine.format.header import (
     SUITE_ENCRYPTED,
@@ -49,7 +52,7 @@ from papi_backup.engine.termination import refuse_termination, termination_defer
 from papi_backup.model.catalog import CatalogEntry
 from papi_backup.model.errors import CorruptedBackupError, PapiError, TransferError
 from papi_backup.model.job import BackupOrder, JobResult, Progress
-from papi_backup.model.secret import Secret
+from papi_backup.model.keys import is_blank, remark_on
 
 _LONGEST_IDLE = 24 * 3600.0
 _ID_BYTES = 8
@@ -66,6 +69,7 @@ class Plan:
     setup: WriterSetup
     date: datetime
     previous: PreviousList | None
+    leftovers: Leftovers
 
 
 def run_backup(
@@ -88,7 +92,7 @@ def run_backup(
     excludes = Excludes(os.fsencode(pattern) for pattern in order.sources.excludes)
     skipped = skipped_paths(order.state_dir, order.cache_dir)
 
-    def walk(warn: Warn) -> Iterable[Batch]:
+    def walk(warn: Warn) -> Walker:
         return Walker(sources, excludes, skipped, warn)
 
     damage = ""
@@ -101,7 +105,9 @@ def run_backup(
             if order.backup_type == "inc" and order.helpers >= _WALKING_AHEAD:
                 ahead = WalkAhead(walk, pool.pipes)
             storage = opener()
-            run = _Run(order, pool, storage, report, now, damage=damage, inline_volumes=inline_volumes)
+            run = _Run(
+                order, pool, storage, report, now, walker=walk, damage=damage, inline_volumes=inline_volumes
+            )
             return run.run(sources, ahead.batches if ahead else walk, started)
         except (CorruptedBackupError, FormatError) as error:
             if damage or order.backup_type == "full":
@@ -127,15 +133,19 @@ class _Run:
         report: Callable[[Progress], None],
         now: Callable[[], datetime],
         *,
+        walker: Callable[[Warn], Walker],
         damage: str,
         inline_volumes: int,
     ) -> None:
+        """``walker`` makes what looks at single names once more."""
         self._order = order
+        self._walker = walker
         self._damage = damage
         self._inline_volumes = inline_volumes
         self._pool = pool
         self._storage = storage
         self._report = report
+        self._told = Progress()
         self._now = now
         self._warnings = Warnings()
         location = order.access.storage.location
@@ -146,12 +156,15 @@ class _Run:
         plan = self._plan()
         for warning in plan.choice.warnings:
             self._warnings.note(warning)
+        if is_blank(self._order.encryption_key):
+            self._warnings.note(remark_on(self._order.encryption_key))
         volumes = VolumeWriter(self._storage, plan.setup, INDEX, _counter(), copy=self._cache.store)
         index = IndexWriter(plan.setup, volumes)
         try:
             manifest = self._write(plan, index, sources, walk, started)
             # Whoever cancels now gets a backup: with its manifest it is one, whatever is said of the job.
             refuse_termination()
+            self._tell(replace(self._told, committing=True))
         except BaseException:
             with termination_deferred():
                 volumes.abort()
@@ -166,13 +179,20 @@ class _Run:
         self._cache.keep_only(names)
         return self._result(plan, manifest, entry)
 
+    def _tell(self, progress: Progress) -> None:
+        self._told = progress
+        self._report(progress)
+
     def _plan(self) -> Plan:
         order = self._order
         now = self._now()
-        entries = list_backups(self._storage, order.host_name, order.backup_name)
-        choice = choose_parent(self._storage, order, entries, now, self._cache, damage=self._damage)
-        date = next_date(entries, now)
-        backup = secrets.token_hex(_ID_BYTES)
+        manifests = list_manifests(self._storage, order.host_name, order.backup_name)
+        earlier = Earlier(self._storage, order, manifests)
+        choice = choose_parent(self._storage, order, earlier, now, self._cache, damage=self._damage)
+        listed = choice.parent.listed if choice.parent else None
+        leftovers = count_leftovers(self._storage, order, manifests, listed, now)
+        date = earlier.next_date(now)
+        backup = order.backup or secrets.token_hex(_ID_BYTES)
         if choice.parent is None:
             header, keys = _new_chain(order)
         else:
@@ -182,7 +202,7 @@ class _Run:
             keys, context, header.chunker, order.host_name, order.backup_name, header.file_size
         )
         previous = PreviousList(self._storage, choice.parent.opened, self._cache) if choice.parent else None
-        return Plan(choice, header, setup, date, previous)
+        return Plan(choice, header, setup, date, previous, leftovers)
 
     def _write(
         self, plan: Plan, index: IndexWriter, sources: tuple[bytes, ...], walk: Walk, started: int
@@ -190,7 +210,8 @@ class _Run:
         looked = plan.previous.find_sparse_segments() if plan.previous else False
         self._pool.start(plan.setup)
         files = FileListWriter(index, plan.previous, self._warnings.of_path)
-        selection = Selection(self._pool, files, plan.previous, self._warnings, self._report)
+        again = self._walker(self._warnings.of_path).again
+        selection = Selection(self._pool, files, plan.previous, self._warnings, self._tell, again=again)
         selection.run(walk(self._warnings.of_path))
         data = self._pool.finish(selection.receive)
         root = files.finish()
@@ -244,26 +265,14 @@ class _Run:
             self._storage.delete(names)
 
     def _result(self, plan: Plan, manifest: Manifest, entry: CatalogEntry) -> JobResult:
-        totals = manifest.totals
-        stored = totals.bytes_stored + entry.manifest_size
-        kind = "Full" if manifest.backup_type == "full" else "Incremental"
         because = f" Full because {plan.choice.reason}." if plan.choice.reason else ""
-        keys = plan.setup.keys
-        cached = f"{keys.chain_key.hex()}:{chain_key_check(keys.chain_key, self._order.encryption_key)}"
-        return JobResult(
-            description=f"{kind} backup of {totals.files} files, {totals.bytes} bytes; "
-            f"read {totals.bytes_read}, stored {stored} bytes.{because}{self._warnings.summary()}",
-            backup_type=manifest.backup_type,
-            size_transferred=stored,
-            files=totals.files,
-            bytes_read=totals.bytes_read,
-            bytes_stored=stored,
+        return result_of(
+            manifest,
+            entry,
+            plan.setup.keys,
+            self._order.encryption_key,
+            told=because + plan.leftovers.told() + self._warnings.summary(),
             warnings=tuple(self._warnings.kept),
-            backup_date=plan.date,
-            catalog_path=entry.path,
-            chain=manifest.chain,
-            chain_key=Secret(cached) if keys.encrypted else None,
-            high_water=manifest.backup,
         )
 
 

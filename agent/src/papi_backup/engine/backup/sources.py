@@ -1,14 +1,144 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether the sources of a backup are there and can be read (spec: test_backup_config)."""
+"""The sources of a backup: where they really lie, whether they are there and can be read.
+
+A link above a source is followed only if root owns the link and the directory that it lies in, or the user
+this process runs as: whoever else may change it would choose what is saved under the path.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
+import pwd
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
+from papi_backup.engine.backup.directories import pinned
+from papi_backup.engine.beneath import open_beneath
+from papi_backup.engine.format.entries import walk_key
 from papi_backup.model.errors import InvalidParameterError
+
+_MOST_LINKS = 40
+"""As many as the kernel follows."""
+_ABOVE = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+class ForeignLinkError(Exception):
+    """A path leads over a link that others may change; the message tells which, whose, and what to do."""
+
+
+def normalise_sources(paths: Sequence[bytes]) -> tuple[bytes, ...]:
+    """Return source paths relative to ``/``, sorted, without those inside others.
+
+    Symbolic links above a source are resolved, so that every ancestor in the list is a directory.
+    Raises InvalidParameterError, naming them, for relative paths, for paths that do not exist, and for those
+    that lead over a link of another user.
+    """
+    cleaned = set()
+    missing = []
+    foreign = []
+    for path in paths:
+        if not path.startswith(b"/"):
+            raise InvalidParameterError(f"The path {os.fsdecode(path)!r} is not absolute.", "paths")
+        try:
+            cleaned.add(resolved(path))
+        except ForeignLinkError as error:
+            foreign.append(str(error))
+        except OSError:
+            missing.append(repr(os.fsdecode(path)))
+    if missing:
+        raise InvalidParameterError(f"Nothing to back up: {', '.join(missing)} does not exist.", "paths")
+    if foreign:
+        raise InvalidParameterError(" ".join(foreign), "paths")
+    if not cleaned:
+        raise InvalidParameterError("The backup names no paths.", "paths")
+    kept: list[bytes] = []
+    for path in sorted(cleaned, key=walk_key):
+        if not kept or not (kept[-1] == b"" or path.startswith(kept[-1] + b"/")):
+            kept.append(path)
+    return tuple(kept)
+
+
+def resolved(path: bytes) -> bytes:
+    """Return an absolute path relative to ``/`` with the links above it resolved, not itself.
+
+    Raises ForeignLinkError, and OSError for what does not exist.
+    """
+    parent, name = os.path.split(os.path.normpath(path))
+    above = _resolved_directory(path, parent)
+    with _opened(above) as directory:
+        if name:
+            os.stat(name, dir_fd=directory, follow_symlinks=False)
+    return b"/".join([*above, name] if name else above)
+
+
+def _resolved_directory(path: bytes, directory: bytes) -> list[bytes]:
+    done: list[bytes] = []
+    pending = _components(directory)[::-1]
+    links = 0
+    while pending:
+        name = pending.pop()
+        if name == b"..":
+            del done[-1:]
+            continue
+        with _opened(done) as above, pinned(above, name) as pin:
+            status = os.fstat(pin)
+            if not stat.S_ISLNK(status.st_mode):
+                done.append(name)
+                continue
+            _check_owners(path, b"/" + b"/".join([*done, name]), status, os.fstat(above))
+            target = os.readlink(b"", dir_fd=pin)
+        links += 1
+        if links > _MOST_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        if target.startswith(b"/"):
+            done = []
+        pending += _components(target)[::-1]
+    return done
+
+
+def _components(path: bytes) -> list[bytes]:
+    return [name for name in path.split(b"/") if name not in (b"", b".")]
+
+
+@contextmanager
+def _opened(components: Sequence[bytes]) -> Iterator[int]:
+    """Yield a descriptor (O_PATH) of a directory; none of its components may be a link by now."""
+    root = os.open(b"/", _ABOVE)
+    try:
+        descriptor = open_beneath(root, b"/".join(components), _ABOVE)
+    finally:
+        os.close(root)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _check_owners(path: bytes, link: bytes, status: os.stat_result, above: os.stat_result) -> None:
+    """Raise ForeignLinkError unless a link, and the directory it lies in, are of who may decide on paths."""
+    trusted = (0, os.geteuid())
+    if status.st_uid in trusted and above.st_uid in trusted:
+        return
+    shown = repr(os.fsdecode(link))
+    if status.st_uid not in trusted:
+        whose = f"{shown}, which belongs to {_user(status.st_uid)}"
+    else:
+        whose = f"{shown}, which lies in a directory that belongs to {_user(above.st_uid)}"
+    raise ForeignLinkError(
+        f"The path {os.fsdecode(path)!r} leads over the symbolic link {whose}: whoever may change it would "
+        "choose what is saved. Name the directory behind the link instead, or let root own the link and the "
+        "directory that it lies in."
+    )
+
+
+def _user(uid: int) -> str:
+    try:
+        return f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
+    except KeyError:
+        return f"uid {uid}"
 
 
 def check_sources(backup_name: str, paths: Sequence[str]) -> str:
@@ -31,7 +161,9 @@ def check_sources(backup_name: str, paths: Sequence[str]) -> str:
 def _failure(path: bytes) -> str | None:
     """Return why a source cannot be read, "" for one that is not there, None for one that can."""
     try:
-        _look(path)
+        _look(resolved(path))
+    except ForeignLinkError as error:
+        return str(error).rstrip(".")
     except (FileNotFoundError, NotADirectoryError):
         return ""
     except OSError as error:
@@ -39,21 +171,31 @@ def _failure(path: bytes) -> str | None:
     return None
 
 
-def _look(path: bytes) -> None:
+def _look(source: bytes) -> None:
     """Read the beginning of a file or directory; what else there is has no content to read."""
-    kind = stat.S_IFMT(os.lstat(path).st_mode)
-    readers: dict[int, Callable[[bytes], None]] = {stat.S_IFDIR: _read_directory, stat.S_IFREG: _read_file}
-    if kind in readers:
-        readers[kind](path)
+    parent, _slash, name = source.rpartition(b"/")
+    with _opened(_components(parent)) as directory:
+        place = name or b"."
+        kind = stat.S_IFMT(os.stat(place, dir_fd=directory, follow_symlinks=False).st_mode)
+        readers: dict[int, Callable[[bytes, int], None]] = {
+            stat.S_IFDIR: _read_directory,
+            stat.S_IFREG: _read_file,
+        }
+        if kind in readers:
+            readers[kind](place, directory)
 
 
-def _read_directory(path: bytes) -> None:
-    with os.scandir(path) as entries:
-        next(entries, None)
+def _read_directory(name: bytes, above: int) -> None:
+    descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
+    try:
+        with os.scandir(descriptor) as entries:
+            next(entries, None)
+    finally:
+        os.close(descriptor)
 
 
-def _read_file(path: bytes) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+def _read_file(name: bytes, above: int) -> None:
+    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=above)
     try:
         os.read(descriptor, 1)
     finally:

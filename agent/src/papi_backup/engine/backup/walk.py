@@ -1,6 +1,10 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The depth-first walk over the sources, in the order of the file list (design section 4)."""
+"""The depth-first walk over the sources, in the order of the file list (design section 4).
+
+Each directory is opened by its name in the one above, which is open, and no link is followed: see
+``directories.py``.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +12,15 @@ import errno
 import os
 import stat
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
+from papi_backup.engine.backup.directories import Directory, OpenDirectories, ReplacedDirectoryError, pinned
 from papi_backup.engine.backup.excludes import Excludes
-from papi_backup.engine.backup.files import LONGEST_PATH, absolute, open_at
+from papi_backup.engine.backup.files import pinned_xattrs, read_xattrs
 from papi_backup.engine.backup.status import FileStatus
-from papi_backup.engine.format.entries import walk_key
-from papi_backup.model.errors import InvalidParameterError
 
 PSEUDO_FILE_SYSTEMS = frozenset(
     b"autofs binfmt_misc bpf cgroup cgroup2 configfs debugfs devpts efivarfs fusectl hugetlbfs mqueue nsfs "
@@ -26,6 +31,11 @@ _VANISHED = frozenset((errno.ENOENT, errno.ENOTDIR))
 LONGEST_KEPT_PATH = 32 * 1024
 """Longer paths are left out and named: their pages would not fit a segment of the smallest volumes."""
 _LONGEST_BATCH = 1024
+_FORMAT = 0o170000
+"""The bits of a mode that tell what kind of file it is."""
+_REPLACED_WAY_TEXT = "a directory above it was replaced since the backup began; it is left out"
+_PASSED = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 Warn = Callable[[bytes, str], None]
 
 
@@ -34,38 +44,39 @@ Found = tuple[bytes, FileStatus]
 
 
 class Batch(NamedTuple):
-    """Neighbours of the walk, in its order; ``ancestors`` are directories above the sources."""
+    """Neighbours of the walk, in its order; ``ancestors`` are directories above the sources.
+
+    ``places`` are the directories that they lie in, each with the number of what comes behind its last one.
+    ``attributes`` are the extended attributes, by path, of those directories that have any.
+    """
 
     found: list[Found]
     ancestors: bool = False
+    places: Sequence[tuple[int, Directory]] = ()
+    attributes: Mapping[bytes, dict[bytes, bytes]] = MappingProxyType({})
 
 
-def normalise_sources(paths: Sequence[bytes]) -> tuple[bytes, ...]:
-    """Return source paths relative to ``/``, sorted, without those inside others.
+Attributes = dict[bytes, dict[bytes, bytes]]
+"""As in :class:`Batch`."""
+Identity = tuple[int, int]
+"""Device and inode number of a directory."""
 
-    Symbolic links above a source are resolved, so that every ancestor in the list is a directory.
-    Raises InvalidParameterError, naming them, for relative paths and for paths that do not exist.
+
+@dataclass(slots=True)
+class _Level:
+    """A directory that is being walked, and the names in it that are still to be looked at.
+
+    Only names, because there may be a million; only one directory is open, however deep the tree.
     """
-    cleaned = set()
-    missing = []
-    for path in paths:
-        if not path.startswith(b"/"):
-            raise InvalidParameterError(f"The path {os.fsdecode(path)!r} is not absolute.", "paths")
-        parent, name = os.path.split(os.path.normpath(path))
-        normal = os.path.join(os.path.realpath(parent), name).lstrip(b"/")
-        if os.path.lexists(absolute(normal)):
-            cleaned.add(normal)
-        else:
-            missing.append(repr(os.fsdecode(path)))
-    if missing:
-        raise InvalidParameterError(f"Nothing to back up: {', '.join(missing)} does not exist.", "paths")
-    if not cleaned:
-        raise InvalidParameterError("The backup names no paths.", "paths")
-    kept: list[bytes] = []
-    for path in sorted(cleaned, key=walk_key):
-        if not kept or not (kept[-1] == b"" or path.startswith(kept[-1] + b"/")):
-            kept.append(path)
-    return tuple(kept)
+
+    place: Directory
+    names: deque[bytes]
+    is_source: bool = False
+    """Whether the one name is that of a source, which no pattern leaves out."""
+
+
+_Entered = tuple[_Level, int]
+"""A directory to be walked, and a descriptor of it."""
 
 
 def pseudo_mounts(mountinfo: str = "/proc/self/mountinfo") -> frozenset[bytes]:
@@ -102,121 +113,223 @@ class Walker:
                 self._warn(source, "belongs to the agent itself and is not backed up")
                 continue
             try:
-                above: list[Found] = [
-                    (ancestor, os.lstat(absolute(ancestor)))
-                    for ancestor in _ancestors(source)
-                    if ancestor not in told
-                ]
-                status = os.lstat(absolute(source))
+                above, place, descriptor = self._way_to(source, told)
             except OSError as error:
-                self._warn(source, error.strerror or str(error))
+                replaced = error.errno in (errno.ELOOP, errno.ENOTDIR)
+                self._warn(source, _REPLACED_WAY_TEXT if replaced else _text_of(error))
                 continue
-            told.update(path for path, _status in above)
-            yield Batch(above, ancestors=True)
-            yield Batch([(source, status)])
-            if stat.S_ISLNK(status.st_mode):
-                self._warn(source, "is a symbolic link: it is saved as such; name its target to save that")
-            if stat.S_ISDIR(status.st_mode):
-                yield from self._below(source, status)
+            told.update(path for path, _status in above.found)
+            yield above
+            if source:
+                name = os.path.basename(source)
+                yield from self._walk(_Level(place, deque((name,)), is_source=True), descriptor)
+            else:
+                yield from self._whole_system(descriptor)
+
+    def again(self, place: Directory, name: bytes) -> Iterator[Batch]:
+        """Walk what has a name in a directory of the walk by now, as far as it is not left out.
+
+        Raises OSError, and ReplacedDirectoryError if another directory has taken the place of that one.
+        """
+        with OpenDirectories() as places:
+            descriptor = places.open(place)
+        yield from self._walk(_Level(place, deque((name,))), descriptor)
 
     def _is_skipped(self, path: bytes) -> bool:
         return path in self._skipped or any(above in self._skipped for above in _ancestors(path))
 
-    def _below(self, directory: bytes, status: FileStatus) -> Iterator[Batch]:
-        """Yield everything below a directory, without recursion in Python's stack."""
-        above = {_identity(status)}
-        stack = [(self._children(directory), _identity(status))]
-        while stack:
-            children, here = stack[-1]
-            found = next(children, None)
-            if found is None:
-                stack.pop()
-                above.discard(here)
-                continue
-            yield Batch(found)
-            path, status = found[-1]
-            if not stat.S_ISDIR(status.st_mode):
-                continue
-            identity = _identity(status)
-            if identity in above:
-                self._warn(path, "is mounted inside itself; its contents are left out")
-                continue
-            above.add(identity)
-            stack.append((self._children(path), identity))
+    def _way_to(self, source: bytes, told: set[bytes]) -> tuple[Batch, Directory, int]:
+        """Go down to a source; return what was not told of the way yet, where the source lies, and that open.
 
-    def _children(self, directory: bytes) -> Iterator[list[Found]]:
-        """Yield what is in a directory, in lists that end with each directory or are long enough."""
-        if directory in self._pseudo:
-            return
-        try:
-            names = deque(self._names(directory))
-        except OSError as error:
-            self._tell(directory, error)
-            return
-        # A directory's subtree sorts right behind it, so plain order of names is walk order.
-        while names:
-            found = self._look_at(directory, names)
-            if found:
-                yield found
-
-    def _look_at(self, directory: bytes, names: deque[bytes]) -> list[Found]:
-        """Take names and return what a directory has under them, up to the first that is a directory.
-
-        Each is asked for by its name in the directory: looking a long path up costs more than its status.
-        The directory is open for no longer than that, however deep the tree.
+        Raises OSError.
         """
-        prefix = directory + b"/" if directory else b""
-        skipped, excluded = self._skipped, self._excludes.match
         found: list[Found] = []
+        attributes: Attributes = {}
+        path, descriptor = b"", os.open(b"/", _PASSED)
         try:
-            place = open_at(directory, os.O_PATH | os.O_DIRECTORY)
-        except OSError as error:
-            self._tell(directory, error)
-            names.clear()
-            return found
+            for ancestor in _ancestors(source):
+                if ancestor:
+                    below = os.open(os.path.basename(ancestor), _PASSED, dir_fd=descriptor)
+                    os.close(descriptor)
+                    path, descriptor = ancestor, below
+                if ancestor not in told:
+                    found.append((ancestor, os.fstat(descriptor)))
+                    self._note(attributes, ancestor, descriptor, pinned_xattrs)
+            if source:
+                os.stat(os.path.basename(source), dir_fd=descriptor, follow_symlinks=False)
+            place = Directory.of(path, os.fstat(descriptor))
+        except OSError:
+            os.close(descriptor)
+            raise
+        return Batch(found, ancestors=True, attributes=attributes), place, descriptor
+
+    def _whole_system(self, root: int) -> Iterator[Batch]:
+        """Yield ``/`` and everything below it; ``root`` is a descriptor of it, and is closed."""
         try:
-            while names:
-                name = names.popleft()
-                path = prefix + name
-                if path in skipped:
-                    continue
-                if len(path) > LONGEST_KEPT_PATH:
-                    self._warn(path[:200] + b"...", f"its path is longer than {LONGEST_KEPT_PATH} bytes")
-                    continue
-                try:
-                    status = os.stat(name, dir_fd=place, follow_symlinks=False)
-                except OSError as error:  # another user's mount, say: that is no reason to lose the rest
-                    self._tell(path, error)
-                    continue
-                is_directory = stat.S_ISDIR(status.st_mode)
-                if excluded(path, directory=is_directory):
-                    continue
-                found.append((path, status))
-                if is_directory or len(found) >= _LONGEST_BATCH:
-                    break
+            descriptor = os.open(b".", _LISTED, dir_fd=root)
         finally:
-            os.close(place)
-        return found
+            os.close(root)
+        attributes: Attributes = {}
+        status, entered = self._entered(b"", descriptor, attributes, frozenset())
+        yield Batch([(b"", status)], places=((1, Directory.of(b"", status)),), attributes=attributes)
+        if entered is not None:
+            yield from self._walk(*entered)
+
+    def _walk(self, top: _Level, descriptor: int) -> Iterator[Batch]:
+        """Yield what has the names of ``top``, and all below, without recursion in Python's stack.
+
+        ``descriptor`` is of the directory of ``top``, and is closed.
+        """
+        stack, above = [top], set[Identity]()
+        opened: int | None = descriptor
+        try:
+            with OpenDirectories() as places:
+                while stack:
+                    level = stack[-1]
+                    if not level.names:
+                        above.discard(level.place[1:])
+                        stack.pop()
+                        _close(opened)
+                        opened = None
+                        continue
+                    if opened is None:
+                        opened = self._reopened(places, level)
+                        continue
+                    found, attributes, entered = self._look_at(opened, level, above)
+                    if entered is not None:
+                        _close(opened)
+                        below, opened = entered
+                        stack.append(below)
+                        above.add(below.place[1:])
+                    if found:
+                        yield Batch(found, places=((len(found), level.place),), attributes=attributes)
+        finally:
+            _close(opened)
+
+    def _reopened(self, places: OpenDirectories, level: _Level) -> int | None:
+        """Open a directory once more; where that cannot be, the rest of its names are dropped."""
+        path = level.place.path
+        try:
+            return places.open(level.place)
+        except ReplacedDirectoryError:
+            self._warn(path, "was replaced while it was backed up; the rest of what was in it is left out")
+        except OSError as error:
+            self._tell(path, error)
+        level.names.clear()
+        return None
+
+    def _look_at(
+        self, directory: int, level: _Level, above: Container[Identity]
+    ) -> tuple[list[Found], Attributes, _Entered | None]:
+        """Take names; return what a directory has under them, up to the first directory that is entered."""
+        names, prefix, skipped = level.names, level.place.prefix, self._skipped
+        excluded = None if level.is_source or self._excludes.is_empty else self._excludes.match
+        look, longest = os.stat, LONGEST_KEPT_PATH
+        found: list[Found] = []
+        attributes: Attributes = {}
+        entered = None
+        while names:
+            name = names.popleft()
+            path = prefix + name
+            if path in skipped:
+                continue
+            if len(path) > longest:
+                self._warn(path[:200] + b"...", f"its path is longer than {longest} bytes")
+                continue
+            try:
+                status: FileStatus = look(name, dir_fd=directory, follow_symlinks=False)
+                is_directory = status.st_mode & _FORMAT == stat.S_IFDIR
+                if excluded is not None and excluded(path, directory=is_directory):
+                    continue
+                if is_directory:
+                    status, entered = self._enter(directory, name, path, attributes, above)
+            except OSError as error:  # another user's mount, say: that is no reason to lose the rest
+                self._tell(path, error)
+                continue
+            found.append((path, status))
+            if entered is not None or len(found) >= _LONGEST_BATCH:
+                break
+        if level.is_source:
+            for path, status in found:
+                if stat.S_ISLNK(status.st_mode):
+                    self._warn(path, "is a symbolic link: it is saved as such; name its target to save that")
+        return found, attributes, entered
+
+    def _enter(
+        self, directory: int, name: bytes, path: bytes, attributes: Attributes, above: Container[Identity]
+    ) -> tuple[FileStatus, _Entered | None]:
+        """Open what was a directory; return its status, and what is in it unless that is left out.
+
+        What cannot be opened is looked at once more: something else may have its name by now.
+        Raises OSError.
+        """
+        try:
+            descriptor = os.open(name, _LISTED, dir_fd=directory)
+        except OSError:
+            with pinned(directory, name) as pin:
+                status = os.fstat(pin)
+                if not stat.S_ISDIR(status.st_mode):
+                    return status, None
+                try:
+                    descriptor = os.open(b".", _LISTED, dir_fd=pin)
+                except OSError as error:
+                    self._tell(path, error)
+                    self._note(attributes, path, pin, pinned_xattrs)
+                    return status, None
+        return self._entered(path, descriptor, attributes, above)
+
+    def _entered(
+        self, path: bytes, descriptor: int, attributes: Attributes, above: Container[Identity]
+    ) -> tuple[FileStatus, _Entered | None]:
+        """Return the status of a directory, and what is in it, with ``descriptor``, if that is walked."""
+        status = os.fstat(descriptor)
+        self._note(attributes, path, descriptor, read_xattrs)
+        place = Directory.of(path, status)
+        names: list[bytes] = []
+        if place[1:] in above:
+            self._warn(path, "is mounted inside itself; its contents are left out")
+        elif path not in self._pseudo:
+            try:
+                names = _names(descriptor)
+            except OSError as error:
+                self._tell(path, error)
+        if not names:
+            os.close(descriptor)
+            return status, None
+        # A directory's subtree sorts right behind it, so plain order of names is walk order.
+        return status, (_Level(place, deque(names)), descriptor)
+
+    def _note(
+        self, attributes: Attributes, path: bytes, descriptor: int, read: Callable[[int], dict[bytes, bytes]]
+    ) -> None:
+        """Note the extended attributes of a directory if it has any."""
+        try:
+            found = read(descriptor)
+        except OSError as error:
+            self._warn(path, f"its extended attributes were not saved: {_text_of(error)}")
+            return
+        if found:
+            attributes[path] = found
 
     def _tell(self, path: bytes, error: OSError) -> None:
         """Warn of what could not be looked at; what has vanished is no news."""
         if error.errno not in _VANISHED:
-            self._warn(path, error.strerror or str(error))
-
-    @staticmethod
-    def _names(directory: bytes) -> list[bytes]:
-        """Return the sorted names of a directory; only names, because there may be a million."""
-        if len(directory) < LONGEST_PATH:
-            return sorted(os.listdir(absolute(directory)))
-        place = open_at(directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            return sorted(map(os.fsencode, os.listdir(place)))
-        finally:
-            os.close(place)
+            self._warn(path, _text_of(error))
 
 
-def _identity(status: FileStatus) -> tuple[int, int]:
-    return status.st_dev, status.st_ino
+def _names(directory: int) -> list[bytes]:
+    """Return the sorted names of a directory; joined, because encoding each by itself takes longer."""
+    names = os.listdir(directory)
+    return sorted(os.fsencode("\0".join(names)).split(b"\0")) if names else []
+
+
+def _close(descriptor: int | None) -> None:
+    if descriptor is not None:
+        os.close(descriptor)
+
+
+def _text_of(error: OSError) -> str:
+    return error.strerror or str(error)
 
 
 def _ancestors(source: bytes) -> Iterator[bytes]:

@@ -19,9 +19,11 @@ from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection
 from typing import NoReturn
 
+from papi_backup.engine.backup.directories import Directory
 from papi_backup.engine.backup.status import Statuses, pack, unpack
-from papi_backup.engine.backup.walk import Batch, Found, Warn
-from papi_backup.engine.child_process import die_with_parent, tell_failure
+from papi_backup.engine.backup.walk import Attributes, Batch, Found, Warn
+from papi_backup.engine.child_process import die_with_parent, how_it_ended, tell_failure
+from papi_backup.memory_limit import MemoryWatch
 from papi_backup.model.errors import InternalError, PapiError, from_code
 
 _TOGETHER = 256
@@ -46,6 +48,7 @@ class WalkAhead:
         self._pipe, theirs = context.Pipe(duplex=False)
         with contextlib.suppress(OSError):  # a system that allows less
             fcntl.fcntl(theirs.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+        self._memory = MemoryWatch()
         arguments = (os.getpid(), walk, theirs, [self._pipe, *inherited])
         self._process = context.Process(target=_run, args=arguments, daemon=True)
         self._process.start()
@@ -62,7 +65,7 @@ class WalkAhead:
             except (EOFError, OSError):  # the latter in the middle of a message
                 self._process.join(_GRACE_SECONDS)
                 raise InternalError(
-                    f"The walking process ended unexpectedly (exit status {self._process.exitcode}); "
+                    f"The walking process {how_it_ended(self._process, self._memory)}; "
                     "nothing of this backup counts."
                 ) from None
             if kind == "found":
@@ -86,30 +89,46 @@ class WalkAhead:
             self._process.join()
 
 
-def _packed(batch: Batch) -> tuple[str, bytes, Statuses, bool]:
+def _packed(batch: Batch) -> tuple[object, ...]:
     """Return a batch as the message in which it crosses."""
     paths = b"\0".join(path for path, _status in batch.found)
-    return "found", paths, pack([status for _path, status in batch.found]), batch.ancestors
+    statuses = pack([status for _path, status in batch.found])
+    places = [(stop, *place) for stop, place in batch.places]
+    return "found", paths, statuses, batch.ancestors, places, dict(batch.attributes)
 
 
-def _unpacked(paths: bytes, statuses: Statuses, ancestors: bool) -> Batch:
-    return Batch(list(zip(paths.split(b"\0"), unpack(statuses), strict=True)), ancestors)
+def _unpacked(
+    paths: bytes,
+    statuses: Statuses,
+    ancestors: bool,
+    places: list[tuple[int, bytes, int, int]],
+    attributes: Attributes,
+) -> Batch:
+    found: list[Found] = list(zip(paths.split(b"\0"), unpack(statuses), strict=True))
+    directories = [(stop, Directory(path, device, inode)) for stop, path, device, inode in places]
+    return Batch(found, ancestors, directories, attributes)
 
 
 def _gathered(batches: Iterable[Batch]) -> Iterator[Batch]:
     """Yield the same in batches that are worth a message."""
-    together: list[Found] = []
-    for found, ancestors in batches:
-        if together and (ancestors or len(together) + len(found) > _TOGETHER):
-            yield Batch(together)
-            together = []
-        if ancestors:
-            if found:
-                yield Batch(found, ancestors=True)
-        else:
-            together = together + found
-    if together:
-        yield Batch(together)
+    together = Batch([])
+    for batch in batches:
+        size = len(together.found)
+        if size and (batch.ancestors or size + len(batch.found) > _TOGETHER):
+            yield together
+            together = Batch([])
+        if not batch.ancestors:
+            together = _joined(together, batch) if together.found else batch
+        elif batch.found:
+            yield batch
+    if together.found:
+        yield together
+
+
+def _joined(first: Batch, second: Batch) -> Batch:
+    before = len(first.found)
+    places = [*first.places, *((before + stop, place) for stop, place in second.places)]
+    return Batch(first.found + second.found, False, places, {**first.attributes, **second.attributes})
 
 
 def _run(job: int, walk: Walk, pipe: Connection, inherited: Iterable[Connection]) -> NoReturn:

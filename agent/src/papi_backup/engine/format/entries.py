@@ -62,6 +62,16 @@ class Entry:
     xattrs: dict[bytes, bytes] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
 
+    @property
+    def links(self) -> str:
+        """What all names of one file have in common; "" for a file with one name.
+
+        The link group alone is not enough: kept pages may stem from days when a device had another number.
+        """
+        if not self.link_group:
+            return ""
+        return f"{self.link_group} {self.inode} {self.size} {self.mtime_ns} {self.ctime_ns}"
+
 
 _NO_NAMES = frozenset((b"", b".", b".."))
 

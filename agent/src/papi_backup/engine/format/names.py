@@ -22,6 +22,7 @@ __all__ = [
     "catalog_name",
     "catalog_prefix",
     "chain_prefix",
+    "data_prefix",
     "escape",
     "escape_host",
     "parse_catalog_name",
@@ -71,7 +72,12 @@ def catalog_prefix(host_name: str, backup_name: str = "") -> str:
 
 def chain_prefix(host_name: str, backup_name: str, chain: str) -> str:
     """Return the prefix of every volume of a chain."""
-    return f"{DATA}{escape_host(host_name)}/{escape(backup_name)}/{chain}/"
+    return f"{data_prefix(host_name, backup_name)}{chain}/"
+
+
+def data_prefix(host_name: str, backup_name: str) -> str:
+    """Return the prefix of every chain of a backup name."""
+    return f"{DATA}{escape_host(host_name)}/{escape(backup_name)}/"
 
 
 def volume_name(prefix: str, backup: str, kind: str, number: int) -> str:

@@ -8,61 +8,65 @@ import contextlib
 import os
 import stat
 
+from papi_backup.engine.authentic import SECONDS
 from papi_backup.engine.format.entries import DIRECTORY, FILE, Entry
 from papi_backup.engine.restore.accounts import OwnerNumbers
 from papi_backup.engine.restore.choose import Chosen, check_volumes, choose
 from papi_backup.engine.restore.existing import Existing
 from papi_backup.engine.restore.fetch import SegmentSource
 from papi_backup.engine.restore.files import require_empty
-from papi_backup.engine.restore.metadata import MetadataWriter, by_descriptor
+from papi_backup.engine.restore.metadata import MetadataWriter
 from papi_backup.engine.restore.outcome import told
 from papi_backup.engine.restore.policy import Judge
 from papi_backup.engine.restore.preflight import check_target
 from papi_backup.engine.restore.scope import Surveyor
 from papi_backup.engine.restore.select import Selector
 from papi_backup.engine.restore.tally import Causes
-from papi_backup.engine.restore.target import resolve_target
+from papi_backup.engine.restore.target import Destination, resolved_target
 from papi_backup.engine.restore.tree import PROTECTED, BlockedError, Found, Target, why_it_stays
 from papi_backup.engine.storage.protocol import Storage, StorageOpener
+from papi_backup.host_paths import by_descriptor
 from papi_backup.model.errors import CorruptedBackupError
 from papi_backup.model.job import RestoreOrder, RestorePlanSummary
 
 MOST_NAMED = 1000
 """Paths named as overwritten; the count tells of all."""
-_OPEN_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def plan_restore(order: RestoreOrder, opener: StorageOpener) -> RestorePlanSummary:
+def plan_restore(order: RestoreOrder, opener: StorageOpener, seconds: float = SECONDS) -> RestorePlanSummary:
     """Tell which backup a restore would use and what it would do; writes nothing.
 
     Files on disk are compared as the restore would compare them.  Damage that the listing or the file
-    list shows is a warning here.  Raises what :func:`run_restore` raises before it writes.
+    list shows is a warning here.  ``seconds``: as for :func:`choose`.  Raises what :func:`run_restore`
+    raises before it writes.
     """
     selector = Selector(order.options.include)
-    target = resolve_target(order)
-    storage = opener()
-    try:
-        return _plan(order, target, selector, storage)
-    finally:
-        storage.close()
+    with resolved_target(order) as destination:
+        storage = opener()
+        try:
+            return _plan(order, destination, selector, storage, seconds)
+        finally:
+            storage.close()
 
 
-def _plan(order: RestoreOrder, target: Target, selector: Selector, storage: Storage) -> RestorePlanSummary:
-    chosen = choose(storage, order.options)
+def _plan(
+    order: RestoreOrder, destination: Destination, selector: Selector, storage: Storage, seconds: float
+) -> RestorePlanSummary:
+    chosen = choose(storage, order, seconds)
     source = SegmentSource(storage, chosen.opened, frozenset())
     lost = Causes()
     surveyor = Surveyor(source, chosen.opened, selector, lost)
     try:
         check = check_volumes(storage, chosen.opened, surveyor.index)
         scope = surveyor.scope()
-        short = check_target(target, scope, surveyor)
-        counts = _Counts(target, surveyor, chosen)
-        with Existing(target) as existing:
+        short = check_target(destination, scope, surveyor)
+        counts = _Counts(destination.target, surveyor, chosen, numeric_owner=order.options.numeric_owner)
+        with Existing(destination) as existing:
             for entry in surveyor.selected(scope.leaves):
                 counts.add(entry, existing)
     finally:
         source.close()
-    warnings = [chosen.warning] if chosen.warning else []
+    warnings = [*chosen.warnings]
     warnings += [f"{name} {what}" for name, what in check.wrong.items()]
     warnings.extend(told(causes) for causes in (lost, short, counts.blocked) if causes)
     backup = chosen.opened.entry
@@ -90,10 +94,10 @@ class _Counts:
     is counted by cause in ``blocked``, and nowhere else.
     """
 
-    def __init__(self, target: Target, surveyor: Surveyor, chosen: Chosen) -> None:
+    def __init__(self, target: Target, surveyor: Surveyor, chosen: Chosen, *, numeric_owner: bool) -> None:
         self._target = target
         self._judge = Judge(target.overwrite, surveyor.index.items, chosen.opened.keys)
-        self._metadata = MetadataWriter(OwnerNumbers(), Causes())
+        self._metadata = MetadataWriter(OwnerNumbers(numeric=numeric_owner), Causes())
         self._first: dict[str, os.stat_result | None] = {}
         self.files = self.bytes = self.creates = self.overwrites = self.repairs = self.keeps = 0
         self.overwritten: list[str] = []
@@ -128,7 +132,7 @@ class _Counts:
             self._overwrites(entry)
             return
         with contextlib.suppress(OSError):
-            descriptor = os.open(found.name, _OPEN_DIRECTORY, dir_fd=found.place.descriptor)
+            descriptor = self._target.open_directory(found.name, found.place.descriptor)
             try:
                 self.repairs += self._needs_repair(entry, descriptor)
             finally:
@@ -138,7 +142,7 @@ class _Counts:
         if stat.S_ISDIR(found.status.st_mode):
             with contextlib.suppress(OSError):
                 require_empty(self._target, found, entry.path)
-        group = entry.link_group
+        group = entry.links
         if group in self._first:
             self._link(entry, found, self._first[group])
             return

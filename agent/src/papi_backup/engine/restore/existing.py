@@ -7,9 +7,9 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 
-from papi_backup.engine.restore.tree import BlockedError, Found, Place, Target, split, why_it_stays
+from papi_backup.engine.restore.target import Destination
+from papi_backup.engine.restore.tree import BlockedError, Found, Place, ProtectedError, split, why_it_stays
 
-_OPEN_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _KEPT_OPEN = 64
 
 _Directory = Place | BlockedError | None
@@ -19,15 +19,11 @@ _Directory = Place | BlockedError | None
 class Existing:
     """Looks entries up below a target.  Use as a context manager."""
 
-    def __init__(self, target: Target) -> None:
-        self._target = target
+    def __init__(self, destination: Destination) -> None:
+        self._target = destination.target
         self._open: OrderedDict[bytes, _Directory] = OrderedDict()
-        try:
-            root = os.open(target.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            self._root: _Directory = None
-        else:
-            self._root = Place(root, fresh=False, inherits=False)
+        root = destination.root
+        self._root: _Directory = None if root is None else Place(os.dup(root), fresh=False, inherits=False)
 
     def __enter__(self) -> Existing:
         return self
@@ -74,9 +70,10 @@ class Existing:
             return parent
         name = split(path)[1]
         try:
-            return Place(
-                os.open(name, _OPEN_DIRECTORY, dir_fd=parent.descriptor), fresh=False, inherits=False
-            )
+            descriptor = self._target.open_directory(name, parent.descriptor)
+            return Place(descriptor, fresh=False, inherits=False)
+        except ProtectedError as error:
+            return error
         except OSError:
             pass
         try:

@@ -11,8 +11,9 @@ import os
 import stat
 
 from papi_backup.engine.format.entries import BLOCK, CHARACTER, FIFO, SYMLINK, Entry
-from papi_backup.engine.restore.metadata import MetadataWriter, by_descriptor
+from papi_backup.engine.restore.metadata import MetadataWriter
 from papi_backup.engine.restore.tree import BlockedError, Found, Place, Target, Tree, split
+from papi_backup.host_paths import by_descriptor
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -9,6 +9,7 @@ What crosses are shares, counts, and questions who writes a hard-linked file.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import multiprocessing
 import os
@@ -19,6 +20,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
+from multiprocessing.reduction import recv_handle, send_handle
 from typing import Any, NoReturn
 
 from papi_backup.engine.child_process import die_with_parent, tell_failure
@@ -28,6 +30,7 @@ from papi_backup.engine.restore.share import Share, ShareResult, WorkPlan
 from papi_backup.engine.restore.worker import Told, Worker
 from papi_backup.engine.storage.protocol import StorageOpener
 from papi_backup.engine.termination import unwind
+from papi_backup.memory_limit import MemoryWatch
 from papi_backup.model.errors import InternalError, PapiError, from_code
 
 log = logging.getLogger(__name__)
@@ -46,11 +49,21 @@ class _Helper:
         self.process = process
         self.pipe = pipe
         self.busy = False
+        self._memory = MemoryWatch()
 
     def send(self, *message: Any) -> None:
         """Send a message; raises what :meth:`receive` raises when the helper has ended."""
         try:
             self.pipe.send(message)
+        except _GONE:
+            self.receive()
+            raise self._died() from None
+
+    def send_plan(self, plan: WorkPlan) -> None:
+        """Send the plan with the descriptor of the target's directory; raises as :meth:`send` does."""
+        self.send("plan", plan)
+        try:
+            send_handle(self.pipe, plan.root, self.process.pid or 0)
         except _GONE:
             self.receive()
             raise self._died() from None
@@ -71,7 +84,9 @@ class _Helper:
     def _died(self) -> InternalError:
         self.process.join(PATIENCE)
         status = self.process.exitcode or 0
-        how = f"was ended by signal {-status}" if status < 0 else f"ended with exit status {status}"
+        how = self._memory.why(status)
+        if not how:
+            how = f"was ended by signal {-status}" if status < 0 else f"ended with exit status {status}"
         return InternalError(f"A process of the restore {how}; run the restore again.")
 
 
@@ -100,7 +115,7 @@ class Helpers:
         """See ``crew.Crew``: each helper gets another share when it is done with one, large files first."""
         waiting = ShareQueue(list(shares), len(self._helpers))
         for helper in self._helpers:
-            helper.send("plan", plan)
+            helper.send_plan(plan)
         while True:
             for number, helper in enumerate(self._helpers):
                 share = None if helper.busy else waiting.take(number)
@@ -210,7 +225,7 @@ def _serve(opener: StorageOpener, pipe: Connection) -> None:
     storage = opener()
     if message[0] == "connect":
         message = pipe.recv()
-    plan: WorkPlan = message[1]
+    plan: WorkPlan = dataclasses.replace(message[1], root=recv_handle(pipe))
 
     def claim(group: str, path: bytes) -> bool:
         pipe.send(("claim", group, path))

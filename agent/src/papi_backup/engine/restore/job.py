@@ -22,11 +22,11 @@ from papi_backup.engine.restore.select import Selector
 from papi_backup.engine.restore.share import PendingDirectory, PendingLink, Share, ShareResult, WorkPlan
 from papi_backup.engine.restore.tally import Causes, Tally
 from papi_backup.engine.restore.target import (
+    Destination,
     make_target,
-    resolve_target,
+    resolved_target,
     sync_file_systems,
 )
-from papi_backup.engine.restore.tree import Target
 from papi_backup.engine.restore.worker import Worker
 from papi_backup.engine.storage.protocol import Storage, StorageOpener
 from papi_backup.engine.termination import orderly_termination
@@ -75,11 +75,14 @@ def run_restore(order: RestoreOrder, opener: StorageOpener, report: Report) -> J
     storage, or this host, failed) and what else the storage raises.
     """
     selector = Selector(order.options.include)
-    target = resolve_target(order)
-    with orderly_termination(), started(order.helpers, opener) as helpers:
+    with (
+        resolved_target(order) as destination,
+        orderly_termination(),
+        started(order.helpers, opener) as helpers,
+    ):
         storage = opener()
         try:
-            return _Restore(order, target, selector, storage, report).run(helpers)
+            return _Restore(order, destination, selector, storage, report).run(helpers)
         finally:
             storage.close()
 
@@ -109,15 +112,20 @@ class _Restore:
     """One restore, its backup chosen and read from an open storage."""
 
     def __init__(
-        self, order: RestoreOrder, target: Target, selector: Selector, storage: Storage, report: Report
+        self,
+        order: RestoreOrder,
+        destination: Destination,
+        selector: Selector,
+        storage: Storage,
+        report: Report,
     ) -> None:
         self._order = order
-        self._target = target
+        self._destination = destination
         self._storage = storage
         self._report = report
         self._selector = selector
         self._lost = Causes()
-        self._chosen: Chosen = choose(storage, order.options)
+        self._chosen: Chosen = choose(storage, order)
         self._source = SegmentSource(storage, self._chosen.opened, frozenset())
         self._surveyor = Surveyor(self._source, self._chosen.opened, selector, self._lost)
 
@@ -129,28 +137,30 @@ class _Restore:
         try:
             check = check_volumes(self._storage, self._chosen.opened, self._surveyor.index)
             scope = self._surveyor.scope()
-            warnings = check_target(self._target, scope, self._surveyor)
+            warnings = check_target(self._destination, scope, self._surveyor)
         finally:
             self._source.close()
         found = _Found()
         found.tally.lost.merge(self._lost)
         found.tally.warnings.merge(warnings)
         found.tally.transferred = self._chosen.opened.entry.manifest_size + self._source.transferred
-        if make_target(self._target):
+        if make_target(self._destination):
             found.made.add(b"")
         self._write(scope, check, found, helpers)
-        sync_file_systems(self._target, found.devices.values())
-        return result_of(found.tally, check.wrong, self._chosen, self._order, self._target)
+        sync_file_systems(self._destination, found.devices.values())
+        return result_of(found.tally, check.wrong, self._chosen, self._order, self._destination.target)
 
     def _write(self, scope: Scope, check: VolumeCheck, found: _Found, helpers: Helpers | None) -> None:
         plan = WorkPlan(
             opened=self._chosen.opened,
-            target=self._target,
+            target=self._destination.target,
+            root=self._destination.made_root,
             include=self._order.options.include,
             missing=check.missing,
             needed_bytes=scope.bytes,
             token=secrets.token_hex(8),
             separate_large=False,
+            numeric_owner=self._order.options.numeric_owner,
         )
         crew: Crew = Alone(self._storage)
         if helpers is not None and not _is_small(scope.entries, scope.bytes):

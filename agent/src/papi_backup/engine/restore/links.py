@@ -28,7 +28,7 @@ class Links:
 
     def is_first(self, entry: Entry, leaf: Leaf, row: int, result: ShareResult) -> bool:
         """Return whether this name's content must be written; if not, it waits in ``result.links``."""
-        group = entry.link_group
+        group = entry.links
         if group not in self._first and self._claim(group, entry.path):
             self._first[group] = entry.path
             return True
@@ -37,8 +37,8 @@ class Links:
 
     def done(self, entry: Entry) -> None:
         """Note that a first name is in its place."""
-        if entry.link_group:
-            self._finished.add(entry.link_group)
+        if entry.links:
+            self._finished.add(entry.links)
 
     def failed(self, entry: Entry, result: ShareResult, damage: str = "") -> None:
         """Note that a first name could not be put in its place: nobody must link to what is there.
@@ -46,9 +46,9 @@ class Links:
         ``damage`` is what is wrong with the backup; where it is this host that refused, another name
         of the group may still do.
         """
-        if entry.link_group:
-            result.failed_groups[entry.link_group] = damage
-            self._first.pop(entry.link_group, None)
+        if entry.links:
+            result.failed_groups[entry.links] = damage
+            self._first.pop(entry.links, None)
 
     def settled(self, result: ShareResult) -> list[tuple[PendingLink, bytes]]:
         """Take the links out of ``result`` whose first name this process has put in its place."""

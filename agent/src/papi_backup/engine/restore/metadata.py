@@ -16,8 +16,9 @@ from collections.abc import Iterable
 from papi_backup.engine.format.entries import BLOCK, CHARACTER, DIRECTORY, FIFO, FILE, SYMLINK, Entry
 from papi_backup.engine.restore.accounts import OwnerNumbers
 from papi_backup.engine.restore.differences import attributes_of, differences, extra_of, without_set_ids
-from papi_backup.engine.restore.tally import Causes, shown
+from papi_backup.engine.restore.tally import Causes
 from papi_backup.engine.restore.tree import BlockedError
+from papi_backup.host_paths import by_descriptor, shown
 
 ACCESS_ACL = b"system.posix_acl_access"
 FORMATS = {
@@ -29,11 +30,6 @@ FORMATS = {
     BLOCK: stat.S_IFBLK,
 }
 """What ``stat.S_IFMT`` says of each type of entry."""
-
-
-def by_descriptor(descriptor: int) -> bytes:
-    """Return a path to the very file an O_PATH descriptor stands for; system calls may follow it."""
-    return b"/proc/self/fd/%d" % descriptor
 
 
 class MetadataWriter:
@@ -99,6 +95,9 @@ class MetadataWriter:
             os.chown(target, uid, gid)
         except (OSError, OverflowError) as error:
             return self._refused("owner", entry, error)
+        moved = self._owners.moved(entry.owner)
+        if moved:
+            self._warnings.add(f"{moved}; numeric_owner keeps the numbers", entry.path)
         return True
 
     def _set_mode(self, target: int | bytes, entry: Entry, mode: int) -> bool:

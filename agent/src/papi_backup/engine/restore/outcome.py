@@ -26,8 +26,8 @@ def summary(tally: Tally, chosen: Chosen, order: RestoreOrder, target: Target) -
     )
     if chosen.gone:
         text += f" {chosen.gone:,} earlier backups of its chain are not on the storage any more."
-    if chosen.warning:
-        text += f" Warning: {chosen.warning}."
+    for warning in chosen.warnings:
+        text += f" Warning: {warning}."
     if not order.options.target_dir and entry.host_name != order.host_name.lower():
         text += f" Warning: these are files of another host, {entry.host_name}, in this host's own places."
     return text
@@ -57,7 +57,7 @@ def result_of(
         raise _refused(tally, text)
     for name, what in wrong_volumes.items():
         tally.warnings.add(f"{name} {what}; this restore did not need it", None)
-    warnings = [chosen.warning] if chosen.warning else []
+    warnings = [*chosen.warnings]
     warnings += [f"{cause}: {counted.told()}" for cause, counted in tally.warnings.by_cause.items()]
     if tally.warnings:
         text += f" {tally.warnings.total:,} warnings: {told(tally.warnings)}."
@@ -73,6 +73,7 @@ def result_of(
         backup_date=chosen.opened.entry.date,
         catalog_path=chosen.opened.entry.path,
         chain=chosen.opened.entry.chain,
+        high_water=chosen.raises,
     )
 
 

@@ -65,10 +65,10 @@ class Surveyor:
         total = 0
         groups: set[str] = set()
         for entry in self.selected(leaves):
-            if entry.type != FILE or entry.link_group in groups:
+            if entry.type != FILE or entry.links in groups:
                 continue
-            if entry.link_group:
-                groups.add(entry.link_group)
+            if entry.links:
+                groups.add(entry.links)
             try:
                 total += sum(item.length for item in self.index.items(entry) if item.segment is not None)
             except CorruptedBackupError:

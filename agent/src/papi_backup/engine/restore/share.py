@@ -20,16 +20,19 @@ LARGE_FILE = 32 << 20
 class WorkPlan:
     """Everything that does not change between shares.  ``missing``: volumes not worth asking for.
 
+    ``root`` is the descriptor of the target's directory in the process that holds the plan.
     ``token`` marks the temporary files of this restore.
     """
 
     opened: OpenedBackup
     target: Target
+    root: int
     include: tuple[str, ...]
     missing: frozenset[str]
     needed_bytes: int
     token: str
     separate_large: bool
+    numeric_owner: bool = False
 
 
 @dataclass(frozen=True, slots=True)

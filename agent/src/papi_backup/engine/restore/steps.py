@@ -180,7 +180,7 @@ class ShareReader:
         if found is not None and not target.replaces:
             tally.kept += 1
             return False
-        if entry.link_group and not self._links.is_first(entry, leaf, row, result):
+        if entry.links and not self._links.is_first(entry, leaf, row, result):
             self._mark_busy()
             return False
         try:

@@ -6,16 +6,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from papi_backup.host_paths import shown
+
 FIRST_NAMED = 10
 """Paths named for one cause; the others are counted."""
 MOST_CAUSES = 1000
 _OTHER = "other causes"
-
-
-def shown(path: bytes) -> str:
-    """Return a path as text that can be printed and stored: what is no text is escaped."""
-    text = path.decode("utf-8", "backslashreplace")
-    return text if text.isprintable() else text.encode("unicode_escape").decode()
 
 
 def entries(count: int) -> str:

@@ -17,7 +17,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from papi_backup.engine.restore.tally import shown
+from papi_backup.host_paths import Identity, by_descriptor, shown
 from papi_backup.model.job import Overwrite
 
 TEMPORARY_PREFIX = b".papi-restore-"
@@ -32,15 +32,26 @@ class BlockedError(Exception):
     """Something on disk is where an entry belongs and may not be replaced; the text is for a person."""
 
 
+class ProtectedError(BlockedError):
+    """An entry belongs in a directory of the agent itself, found there under another name than its own."""
+
+    def __init__(self) -> None:
+        super().__init__(PROTECTED)
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a restore writes.  ``path`` is absolute and resolved; ``protected`` are the paths below it
-    that are never touched: what is of the agent itself.
+    """Where a restore writes.
+
+    ``path`` is absolute, without links, and for messages only: what is written goes below a descriptor.
+    ``protected`` are the paths below it that are never touched, being of the agent itself;
+    ``protected_directories`` are those and others of the agent's, by whatever name they are found.
     """
 
     path: bytes
     overwrite: Overwrite
     protected: tuple[bytes, ...] = ()
+    protected_directories: frozenset[Identity] = frozenset()
 
     @property
     def in_place(self) -> bool:
@@ -57,6 +68,18 @@ class Target:
         return path.startswith(self.protected) and any(
             (path + b"/").startswith(own + b"/") for own in self.protected
         )
+
+    def open_directory(self, name: bytes, parent: int) -> int:
+        """Open a directory in another one, itself never a link, as a place for entries.
+
+        Raises ProtectedError and OSError.
+        """
+        descriptor = os.open(name, _OPEN_DIRECTORY, dir_fd=parent)
+        status = os.fstat(descriptor)
+        if (status.st_dev, status.st_ino) in self.protected_directories:
+            os.close(descriptor)
+            raise ProtectedError
+        return descriptor
 
     def told(self, path: bytes) -> str:
         """Return the place of an entry for messages."""
@@ -108,7 +131,8 @@ def why_it_stays(target: Target, parent: Place, name: bytes, path: bytes, status
 class Tree:
     """Opens and makes directories below the target.  One instance serves one process."""
 
-    def __init__(self, target: Target, token: str) -> None:
+    def __init__(self, target: Target, root: int, token: str) -> None:
+        """``root``: the descriptor of the target's directory; the caller closes it."""
         self.target = target
         self.temporary_prefix = TEMPORARY_PREFIX + token.encode() + b"-"
         """What the names of this restore's temporary files begin with, in all its processes."""
@@ -117,8 +141,7 @@ class Tree:
         self.devices: dict[int, bytes] = {}
         """File systems written to, each with one directory on it."""
         self._open: OrderedDict[bytes, Place] = OrderedDict()
-        root = os.open(target.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        self._root = self._place(b"", root, fresh=False)
+        self._root = self._place(b"", os.dup(root), fresh=False)
 
     def directory(self, path: bytes) -> Place:
         """Return an open directory, made with all above it where missing.
@@ -223,7 +246,8 @@ class Tree:
             os.unlink(name, dir_fd=parent.descriptor)
 
     def _open_child(self, parent: Place, name: bytes, path: bytes, *, fresh: bool) -> Place:
-        place = self._place(path, os.open(name, _OPEN_DIRECTORY, dir_fd=parent.descriptor), fresh=fresh)
+        descriptor = self.target.open_directory(name, parent.descriptor)
+        place = self._place(path, descriptor, fresh=fresh)
         self._open[path] = place
         while len(self._open) > _KEPT_OPEN:
             _unused, oldest = self._open.popitem(last=False)
@@ -238,7 +262,7 @@ class Tree:
         """Let its owner write to a directory whose mode is set again when all is done."""
         if os.geteuid() != 0 and self.target.replaces:
             with contextlib.suppress(OSError):
-                path = b"/proc/self/fd/%d" % place.descriptor
+                path = by_descriptor(place.descriptor)
                 mode = stat.S_IMODE(os.stat(path).st_mode)
                 if mode & stat.S_IRWXU != stat.S_IRWXU:
                     os.chmod(path, mode | stat.S_IRWXU)
@@ -246,7 +270,7 @@ class Tree:
     def _sweep(self, place: Place) -> None:
         """Remove what a killed restore left here: temporary files that no process holds locked."""
         try:
-            names = os.listdir(b"/proc/self/fd/%d" % place.descriptor)
+            names = os.listdir(by_descriptor(place.descriptor))
         except OSError:
             return
         for name in names:
@@ -269,7 +293,7 @@ def _remove_unlocked(directory: int, name: bytes) -> None:
 
 def _has_default_acl(descriptor: int) -> bool:
     try:
-        os.getxattr(b"/proc/self/fd/%d" % descriptor, DEFAULT_ACL)
+        os.getxattr(by_descriptor(descriptor), DEFAULT_ACL)
     except OSError:
         return False
     return True

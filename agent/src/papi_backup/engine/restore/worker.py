@@ -22,7 +22,7 @@ from papi_backup.engine.restore.metadata import MetadataWriter
 from papi_backup.engine.restore.share import PendingDirectory, Share, ShareResult, WorkPlan
 from papi_backup.engine.restore.steps import Batch, Content, ShareReader
 from papi_backup.engine.restore.tally import Causes, Tally
-from papi_backup.engine.restore.tree import BlockedError, Tree
+from papi_backup.engine.restore.tree import BlockedError, ProtectedError, Tree
 from papi_backup.engine.storage.protocol import Storage
 from papi_backup.model.errors import CorruptedBackupError
 
@@ -40,8 +40,8 @@ class Worker:
         self._plan = plan
         self._told = told
         self._warnings = Causes()
-        self._tree = Tree(plan.target, plan.token)
-        metadata = MetadataWriter(OwnerNumbers(), self._warnings)
+        self._tree = Tree(plan.target, plan.root, plan.token)
+        metadata = MetadataWriter(OwnerNumbers(numeric=plan.numeric_owner), self._warnings)
         self._placer = Placer(self._tree, metadata)
         self._source = SegmentSource(storage, plan.opened, plan.missing)
         self._links = Links(claim)
@@ -192,7 +192,9 @@ class Worker:
 
     def _refused(self, result: ShareResult, path: bytes, error: Exception) -> None:
         """Count an entry that this host refused.  Raises TransferError where others would fare alike."""
-        if isinstance(error, OSError):
+        if isinstance(error, ProtectedError):
+            result.tally.warnings.add(str(error), path)
+        elif isinstance(error, OSError):
             if stops_all(error):
                 where = self._plan.target.told(path)
                 raise target_failed(where, error, self._plan.needed_bytes) from None

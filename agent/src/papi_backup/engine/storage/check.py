@@ -16,11 +16,17 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from papi_backup.engine.storage.connecting import Connectable
+from papi_backup.engine.storage.connecting import Connectable, TransientError
 from papi_backup.engine.storage.opener import hasty
 from papi_backup.engine.storage.protocol import ObjectExistsError, ObjectMissingError, Storage
 from papi_backup.model.check import CheckedStep, StorageCheck
-from papi_backup.model.errors import InvalidStorageError, PapiError, TransferError, from_code
+from papi_backup.model.errors import (
+    InvalidStorageError,
+    PapiError,
+    StorageCredentialsError,
+    TransferError,
+    from_code,
+)
 from papi_backup.model.storage import StorageAccess
 
 DEADLINE_SECONDS = 4.0
@@ -205,7 +211,16 @@ class _Check:
         )
 
     def _delete(self, storage: Storage) -> str:
-        storage.delete([self._name])
+        """Delete what was written; a storage that keeps everything is a guard, and told."""
+        try:
+            storage.delete([self._name])
+        except TransientError:
+            raise
+        except (InvalidStorageError, StorageCredentialsError, TransferError) as error:
+            with contextlib.suppress(ObjectMissingError):
+                storage.stat(self._name)
+                return f"may not delete, so what a failed backup leaves stays there: {error.message}"
+            raise
         try:
             storage.stat(self._name)
         except ObjectMissingError:

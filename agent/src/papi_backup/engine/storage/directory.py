@@ -17,6 +17,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from papi_backup.engine.storage.bounds import ListingBound
 from papi_backup.engine.storage.connecting import Entering, untold
 from papi_backup.engine.storage.names import (
     TEMPORARY,
@@ -93,10 +94,12 @@ class DirectoryStorage:
         """See ``protocol.Storage.list``."""
         checked_prefix(prefix)
         self._require_place()
+        bound = ListingBound(f"listing {self._root / prefix}")
         pending = [prefix]
         while pending:
             directory = pending.pop()
             for name, entry in self._entries(directory):
+                bound.take((name,))
                 try:
                     status = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:
@@ -114,6 +117,15 @@ class DirectoryStorage:
         self._require_place()
         directories = [name for name, entry in self._entries(prefix) if entry.is_dir(follow_symlinks=False)]
         return sorted(name.rpartition("/")[2] for name in directories if holds_object(self, f"{name}/"))
+
+    def unfinished(self) -> Sequence[ObjectInfo]:
+        """See ``unfinished.ShowsUnfinished``."""
+        found = []
+        for name, entry in self._entries(f"{TEMPORARY}/"):
+            with contextlib.suppress(FileNotFoundError):  # it was finished meanwhile
+                status = entry.stat(follow_symlinks=False)
+                found.append(ObjectInfo(name, status.st_size, status.st_mtime))
+        return found
 
     def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """See ``protocol.Storage.get``."""

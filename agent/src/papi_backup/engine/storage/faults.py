@@ -15,6 +15,7 @@ from typing import Literal, TypeVar
 
 from papi_backup.engine.storage.connecting import Connectable, Entering, untold
 from papi_backup.engine.storage.protocol import ObjectInfo, ObjectWriter
+from papi_backup.engine.storage.unfinished import unfinished_of
 
 T = TypeVar("T")
 Method = Literal[
@@ -79,6 +80,10 @@ class FaultyStorage:
     def list_children(self, prefix: str) -> Sequence[str]:
         """See ``protocol.Storage.list_children``."""
         return self.carry_out("list_children", prefix, lambda: self._inner.list_children(prefix))
+
+    def unfinished(self) -> Sequence[ObjectInfo]:
+        """See ``unfinished.ShowsUnfinished``."""
+        return unfinished_of(self._inner)
 
     def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """See ``protocol.Storage.get``."""

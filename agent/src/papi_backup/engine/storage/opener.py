@@ -8,7 +8,7 @@ connect, and only the one that is needed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from papi_backup.engine.storage.backoff import ONCE, RetryPolicy
 from papi_backup.engine.storage.connecting import Connectable
@@ -16,7 +16,7 @@ from papi_backup.engine.storage.protocol import Storage, StorageOpener
 from papi_backup.engine.storage.retrying import RetryingStorage
 from papi_backup.engine.storage.throttled import Buckets, ThrottledStorage
 from papi_backup.model.limits import UNLIMITED, Limits
-from papi_backup.model.storage import S3Storage, StorageAccess
+from papi_backup.model.storage import S3Storage, SshStorage, StorageAccess
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,22 @@ def opener_for(access: StorageAccess, limits: Limits = UNLIMITED) -> StorageOpen
     """
     _transport(access, RetryPolicy())
     return _Opener(access, Buckets.of(limits) if limits.may_slow_transfers else None)
+
+
+def acquainted(access: StorageAccess) -> StorageAccess:
+    """Return ``access`` with the host key of its server; where none is known, the one that is shown now.
+
+    Who opens several connections has all of them compare, by one connection more.  Raises as an opener does.
+    """
+    storage = access.storage
+    if not isinstance(storage, SshStorage) or storage.host_key:
+        return access
+    contact = patient(access)
+    try:
+        contact.open()
+        return replace(access, storage=replace(storage, host_key=contact.host_key))
+    finally:
+        contact.close()
 
 
 def patient(
@@ -67,9 +83,9 @@ def hasty(access: StorageAccess, seconds: float) -> Connectable:
     """Return the same for a test: everything is tried once and waited for at most ``seconds``."""
     if isinstance(access.storage, S3Storage):
         from papi_backup.engine.storage.s3 import S3ObjectStorage  # noqa: PLC0415 -- late on purpose
-        from papi_backup.engine.storage.s3_place import S3Timeouts  # noqa: PLC0415 -- late on purpose
+        from papi_backup.engine.storage.s3_answers import S3Timeouts  # noqa: PLC0415 -- late on purpose
 
-        return S3ObjectStorage(access.storage, S3Timeouts(seconds, seconds, tries=1), ONCE)
+        return S3ObjectStorage(access.storage, S3Timeouts(seconds, seconds, 1, seconds), ONCE)
     from papi_backup.engine.storage.sftp import SftpStorage  # noqa: PLC0415 -- late on purpose
     from papi_backup.engine.storage.ssh_connect import SshTimeouts  # noqa: PLC0415 -- late on purpose
 

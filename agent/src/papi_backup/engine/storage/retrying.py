@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from papi_backup.engine.storage.ahead import Later, Pending, begin_get
 from papi_backup.engine.storage.backoff import Attempts, RetryPolicy, persistently
+from papi_backup.engine.storage.bounds import ListingBound
 from papi_backup.engine.storage.connecting import (
     Connectable,
     Entering,
@@ -22,6 +23,7 @@ from papi_backup.engine.storage.connecting import (
     untold,
 )
 from papi_backup.engine.storage.protocol import ObjectInfo, ObjectWriter
+from papi_backup.engine.storage.unfinished import unfinished_of
 from papi_backup.model.errors import InvalidStorageError, TransferError
 
 T = TypeVar("T")
@@ -58,12 +60,14 @@ class RetryingStorage:
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """See ``protocol.Storage.list``; a listing that breaks begins again, yielding nothing twice."""
-        attempts = Attempts(self._policy, f"listing {prefix or 'everything'}")
+        doing = f"listing {prefix or 'everything'}"
+        attempts, bound = Attempts(self._policy, doing), ListingBound(doing)
         seen: set[str] = set()
         while True:
             try:
                 for found in self._inner.list(prefix):
                     if found.name not in seen:
+                        bound.take((found.name,))
                         seen.add(found.name)
                         yield found
                 return
@@ -73,6 +77,10 @@ class RetryingStorage:
     def list_children(self, prefix: str) -> Sequence[str]:
         """See ``protocol.Storage.list_children``."""
         return self._again(lambda: self._inner.list_children(prefix), f"listing {prefix or 'everything'}")
+
+    def unfinished(self) -> Sequence[ObjectInfo]:
+        """See ``unfinished.ShowsUnfinished``."""
+        return self._again(lambda: unfinished_of(self._inner), "listing unfinished objects")
 
     def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """See ``protocol.Storage.get``."""

@@ -12,10 +12,10 @@ from papi_backup.engine.storage.connecting import Entering, untold
 from papi_backup.engine.storage.names import TEMPORARY, checked_name, checked_prefix
 from papi_backup.engine.storage.parallel_reads import ParallelReads
 from papi_backup.engine.storage.protocol import ObjectInfo, ObjectMissingError
+from papi_backup.engine.storage.s3_answers import S3Answers, S3Timeouts
 from papi_backup.engine.storage.s3_listing import pages
-from papi_backup.engine.storage.s3_place import S3Place, S3RefusalError, S3Timeouts
+from papi_backup.engine.storage.s3_place import S3Place, S3RefusalError, Sender
 from papi_backup.engine.storage.s3_writer import S3Writer
-from papi_backup.model.errors import TransferError
 from papi_backup.model.storage import S3Storage
 
 _BATCH = 1000
@@ -30,8 +30,9 @@ class S3ObjectStorage:
         storage: S3Storage,
         timeouts: S3Timeouts = S3Timeouts(),  # noqa: B008 -- frozen
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 -- frozen
+        sender: Sender = S3Answers,
     ) -> None:
-        self._place = S3Place(storage, timeouts)
+        self._place = S3Place(storage, timeouts, sender)
         self._retry = retry
         self._reads = ParallelReads(self.get)
 
@@ -72,22 +73,14 @@ class S3ObjectStorage:
         if length == 0:
             self.stat(name)
             return b""
-        end = "" if length is None else str(offset + length - 1)
-        byte_range = f"bytes={offset}-{end}" if offset or length is not None else ""
         try:
-            answer, body = self._place.fetch(self._place.key(name), byte_range, doing)
+            return self._place.fetch(self._place.key(name), offset, length, doing)
         except S3RefusalError as error:
             if error.is_missing:
                 raise ObjectMissingError(name) from error
             if error.status == 416:  # the range begins at the end or behind it
                 return b""
             raise self._place.refusal(error, doing) from error
-        told = answer.get("ContentRange", "")
-        if not told:  # a server may answer a range with the whole object
-            return body[offset:] if length is None else body[offset : offset + length]
-        if byte_range and not told.startswith(f"bytes {offset}-"):
-            raise TransferError(f"{doing}: asked for {byte_range}, got {told}")
-        return body
 
     def begin_get(self, name: str, offset: int, length: int) -> Pending:
         """See ``ahead.ReadsAhead``."""
@@ -132,7 +125,7 @@ class S3ObjectStorage:
                 self._delete_one(key)
             return
         for problem in answer.get("Errors", []):
-            if problem.get("Code") not in _GONE:
+            if problem.get("Code") not in _GONE and problem.get("Key") in keys:
                 self._delete_one(problem["Key"])
 
     def _delete_one(self, key: str) -> None:

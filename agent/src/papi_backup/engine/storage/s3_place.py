@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One place in an S3 bucket: the client, its settings, repeated calls, and what a refusal means.
 
-Off AWS, checksums are sent only where required: newer trailers break other servers (design section
-6, "Traps").  botocore repeats a call a few times by itself; what fails even then is ``TransientError``.
+botocore makes no checksums of its own: its trailers break servers other than AWS.  It repeats a call a
+few times by itself; what fails even then is ``TransientError``.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ import functools
 import http.client
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import boto3.session
+import botocore.session
 from botocore import exceptions as boto_errors
 from botocore.config import Config
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError as Urllib3Error
 
+from papi_backup.engine.storage.bounds import LARGEST_WHOLE, refuse_excess
 from papi_backup.engine.storage.connecting import Entering, TransientError, UnreachableError, untold
+from papi_backup.engine.storage.s3_answers import Answers, NotS3Error, S3Answers, S3Timeouts
 from papi_backup.model.errors import InvalidStorageError, PapiError, StorageCredentialsError, TransferError
 from papi_backup.model.storage import S3Storage
 
@@ -58,6 +60,14 @@ _UNREACHABLE: tuple[type[Exception], ...] = (
     boto_errors.ProxyConnectionError,
     boto_errors.SSLError,
 )
+_OTHER_STYLE = frozenset({"SecondLevelDomainForbidden", "PathStyleDomainForbidden"})
+"""Codes of providers that take a bucket as a part of the host's name only."""
+_PROMISED = {
+    "head_object": ("ContentLength", "LastModified"),
+    "create_multipart_upload": ("UploadId",),
+    "upload_part": ("ETag",),
+}
+"""What an answer to a call has on every S3 server."""
 _BROKEN: tuple[type[Exception], ...] = (
     *_UNREACHABLE,
     boto_errors.HTTPClientError,
@@ -69,15 +79,11 @@ _BROKEN: tuple[type[Exception], ...] = (
     http.client.HTTPException,
     OSError,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class S3Timeouts:
-    """Seconds to wait for a connection and for bytes; ``tries`` is how often botocore sends a call."""
-
-    connect: float = 10.0
-    read: float = 60.0
-    tries: int = 3
+Sender = Callable[[str, S3Timeouts, str | None], Answers]
+"""Makes what sends requests, for an address, timeouts and a file of certificates to trust."""
+_UNUSABLE: tuple[type[Exception], ...] = (boto_errors.BotoCoreError, ValueError, OverflowError)
+_SKIP = 1 << 16
+"""Bytes read at once of what was not asked for."""
 
 
 class S3RefusalError(Exception):
@@ -117,12 +123,18 @@ class S3RefusalError(Exception):
 class S3Place:
     """A bucket and a prefix in it."""
 
-    def __init__(self, storage: S3Storage, timeouts: S3Timeouts) -> None:
+    def __init__(self, storage: S3Storage, timeouts: S3Timeouts, sender: Sender = S3Answers) -> None:
         self.bucket = storage.bucket_name
         self.server = storage.endpoint_url or f"AWS S3 {storage.region or _DEFAULT_REGION}"
         self.is_aws = not storage.endpoint_url
         self._prefix = f"{storage.prefix.strip('/')}/" if storage.prefix.strip("/") else ""
-        self._client = _client(storage, timeouts)
+        self._storage = storage
+        self._timeouts = timeouts
+        self._sender = sender
+        self._style = "auto"
+        self.wants_md5 = False
+        """Whether the server has refused a newer checksum."""
+        self._connect()
 
     def key(self, name: str) -> str:
         """Return the key of the object or prefix ``name``."""
@@ -137,29 +149,62 @@ class S3Place:
     def open(self, entering: Entering = untold) -> None:
         """See with one request whether the bucket is there and the credentials are good.
 
-        Raises :class:`UnreachableError` when nobody answers, without trying again and again.
+        Raises :class:`UnreachableError` when nobody answers, without trying again and again, and
+        :class:`TransientError` for a server that wants fewer requests.
         """
+        doing = f"opening bucket {self.bucket}"
         try:
-            self._client.list_objects_v2(Bucket=self.bucket, Prefix=self._prefix, MaxKeys=1)
-            entering("login")
+            page = self._client.list_objects_v2(Bucket=self.bucket, Prefix=self._prefix, MaxKeys=1)
         except boto_errors.ClientError as error:
+            refused = S3RefusalError(error)
+            if refused.code in _OTHER_STYLE and self._style != "virtual":
+                self._style = "virtual"
+                self._connect()
+                self.open(entering)
+                return
             entering("login")
-            raise self.refusal(S3RefusalError(error), f"opening bucket {self.bucket}") from error
-        except (*_BROKEN, boto_errors.BotoCoreError, ValueError) as error:
+            raise (
+                self._passing(refused, doing) if refused.is_passing else self.refusal(refused, doing)
+            ) from error
+        except NotS3Error as error:
+            raise InvalidStorageError(error.message) from error
+        except _BROKEN as error:
             raise UnreachableError(f"{self.server} cannot be reached: {error}") from error
+        except _UNUSABLE as error:
+            if isinstance(error, AssertionError):
+                raise
+            raise InvalidStorageError(f"{self.server} cannot be used: {error}") from error
+        if "IsTruncated" not in page:
+            raise InvalidStorageError(f"{self.server} does not list the bucket as an S3 server does")
+        entering("login")
 
     def call(self, method: str, doing: str, **parameters: Any) -> Any:
-        """Return the answer of one S3 call on the bucket; see :meth:`run`."""
-        return self.run(lambda: getattr(self._client, method)(Bucket=self.bucket, **parameters), doing)
+        """Return the answer of one S3 call on the bucket; see :meth:`run`.
 
-    def fetch(self, key: str, byte_range: str, doing: str) -> tuple[dict[str, Any], bytes]:
-        """Return (answer, body) of a GET; the body is read before the call counts as done."""
-        extra = {"Range": byte_range} if byte_range else {}
+        Raises :class:`TransferError` too, when the answer lacks what it has on every S3 server.
+        """
+        answer = self.run(lambda: getattr(self._client, method)(Bucket=self.bucket, **parameters), doing)
+        missing = [name for name in _PROMISED.get(method, ()) if name not in answer]
+        if missing:
+            raise TransferError(
+                f"{doing} ({self.server}): the answer has no {missing[0]}, as of no S3 server"
+            )
+        return answer
 
-        def read() -> tuple[dict[str, Any], bytes]:
-            answer = self._client.get_object(Bucket=self.bucket, Key=key, **extra)
-            with answer["Body"] as body:
-                return answer, body.read()
+    def fetch(self, key: str, offset: int, length: int | None, doing: str) -> bytes:
+        """Return ``length`` bytes of an object from ``offset`` (to the end when None); fewer at its end.
+
+        The body is read before the call counts as done, and no more of it than was asked for.
+        """
+        end = "" if length is None else str(offset + length - 1)
+        wanted = {"Range": f"bytes={offset}-{end}"} if offset or length is not None else {}
+
+        def read() -> bytes:
+            answer = self._client.get_object(Bucket=self.bucket, Key=key, **wanted)
+            try:
+                return _body_of(answer, offset, length, f"{doing} ({self.server})")
+            finally:
+                answer["Body"].close()
 
         return self.run(read, doing)
 
@@ -167,17 +212,25 @@ class S3Place:
         """Return ``operation()``.
 
         Raises :class:`S3RefusalError` for a final answer, :class:`TransientError` naming ``doing``
-        for one that may pass and for broken connections.
+        for one that may pass and for broken connections, :class:`InvalidStorageError` for what cannot
+        be sent at all, and :class:`TransferError` for an answer that makes no sense.
         """
         try:
             return operation()
         except boto_errors.ClientError as error:
             refusal = S3RefusalError(error)
-            if not refusal.is_passing:
-                raise refusal from error
-            raise TransientError(f"{doing} ({self.server}): {refusal}") from error
+            raise self._passing(refusal, doing) if refusal.is_passing else refusal from error
         except _BROKEN as error:
             raise TransientError(f"{doing} ({self.server}): {error}") from error
+        except boto_errors.BotoCoreError as error:
+            if isinstance(error, AssertionError):
+                raise
+            raise InvalidStorageError(f"{doing} ({self.server}): {error}") from error
+        except (ValueError, OverflowError) as error:
+            raise TransferError(f"{doing} ({self.server}): the answer makes no sense: {error}") from error
+
+    def _passing(self, refusal: S3RefusalError, doing: str) -> TransientError:
+        return TransientError(f"{doing} ({self.server}): {refusal}")
 
     def refusal(self, error: S3RefusalError, doing: str) -> PapiError:
         """Say what the server's answer means."""
@@ -195,20 +248,56 @@ class S3Place:
 
     def close(self) -> None:
         """Close idle connections; never raises."""
+        self._answers.close()
         self._client.close()
+
+    def _connect(self) -> None:
+        """Make a client, whose requests go through :class:`S3Answers`."""
+        self._client, bundle = _client(self._storage, self._timeouts, self._style)
+        self._answers = self._sender(self._client.meta.endpoint_url, self._timeouts, bundle)
+        self._client.meta.events.register("before-send.s3", self._answers.send)
+
+
+def _body_of(answer: dict[str, Any], offset: int, length: int | None, doing: str) -> bytes:
+    """Return the bytes that were asked for; see :meth:`S3Place.fetch`."""
+    body = answer["Body"]
+    told = answer.get("ContentRange", "")
+    if told and not told.startswith(f"bytes {offset}-"):
+        raise TransferError(f"{doing}: asked for the bytes from {offset} on, got {ascii(told)[:80]}")
+    if not told:  # a server may answer a range with the whole object
+        while offset and (skipped := body.read(min(offset, _SKIP))):
+            offset -= len(skipped)
+        if length is not None:
+            return _whole(body, length)[:length]
+    most = LARGEST_WHOLE if length is None else length
+    data = _whole(body, most + 1)
+    refuse_excess(len(data), most, doing)
+    return data
+
+
+def _whole(body: Any, most: int) -> bytes:
+    """Return what there is up to ``most`` bytes; raises what botocore does for a body that ends early."""
+    data: bytes = body.read(most)
+    if len(data) < most:
+        body.read(1)  # compares with the length that was announced
+    return data
 
 
 _making_clients = threading.Lock()
 
 
 @functools.cache
-def _session() -> Any:
-    """Return the process' one session: it loads and parses the service's description only once."""
-    return boto3.session.Session()
+def _session() -> tuple[Any, Any]:
+    """Return the process' one session, boto3's and botocore's: the service's description is parsed once."""
+    core = botocore.session.get_session()
+    return boto3.session.Session(botocore_session=core), core
 
 
-def _client(storage: S3Storage, timeouts: S3Timeouts) -> Any:
-    """Make a client that takes nothing from the user's files or environment but proxies."""
+def _client(storage: S3Storage, timeouts: S3Timeouts, style: str) -> tuple[Any, str | None]:
+    """Make a client that takes nothing from the user's files or environment but proxies and certificates.
+
+    Returns the file of certificates too, if one is set.
+    """
     settings = Config(
         signature_version="s3v4",
         request_checksum_calculation="when_required",
@@ -218,10 +307,12 @@ def _client(storage: S3Storage, timeouts: S3Timeouts) -> Any:
         read_timeout=timeouts.read,
         tcp_keepalive=True,
         retries={"mode": "standard", "total_max_attempts": timeouts.tries},
+        s3={"addressing_style": style},
     )
     try:
         with _making_clients:  # boto3 says: sessions are not for several threads at once, clients are
-            return _session().client(
+            session, core = _session()
+            client = session.client(
                 "s3",
                 endpoint_url=storage.endpoint_url or None,
                 region_name=storage.region or _DEFAULT_REGION,
@@ -229,5 +320,6 @@ def _client(storage: S3Storage, timeouts: S3Timeouts) -> Any:
                 aws_secret_access_key=storage.aws_secret_key.reveal(),
                 config=settings,
             )
+            return client, core.get_config_variable("ca_bundle")
     except (ValueError, boto_errors.BotoCoreError) as error:
         raise InvalidStorageError(f"S3 storage {storage.storage_name}: {error}") from error

@@ -15,6 +15,7 @@ from typing import Any
 
 from papi_backup.engine.storage.backoff import RetryPolicy, persistently
 from papi_backup.engine.storage.protocol import ObjectExistsError
+from papi_backup.engine.storage.s3_checksums import Checksums, part
 from papi_backup.engine.storage.s3_place import S3Place, S3RefusalError
 from papi_backup.model.errors import PapiError, TransferError
 
@@ -35,6 +36,7 @@ class S3Writer:
         self._key = place.key(name)
         self._retry = retry
         self._doing = f"writing {name}"
+        self._checksums = Checksums(place)
         self._mark = secrets.token_hex(16)
         self._in_one = IN_ONE if size_hint <= IN_ONE else PART
         self._part_size = max(PART, -(-size_hint // _MOST_PARTS))
@@ -80,14 +82,24 @@ class S3Writer:
     def _send_part(self, size: int) -> None:
         """Send the first ``size`` buffered bytes as the next part; a part is safe to send twice."""
         if not self._upload:
-            self._upload = str(
-                self._persist("create_multipart_upload", Metadata={_MARK: self._mark})["UploadId"]
-            )
+            self._upload = self._started()
         number = len(self._parts) + 1
         body = bytes(memoryview(self._buffer)[:size])
-        answer = self._persist("upload_part", UploadId=self._upload, PartNumber=number, Body=body)
-        self._parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+        checksum = self._checksums.of(body)
+        answer = self._persist("upload_part", UploadId=self._upload, PartNumber=number, Body=body, **checksum)
+        self._parts.append(part(number, answer, checksum))
         del self._buffer[:size]
+
+    def _started(self) -> str:
+        """Start an upload in parts; return its id."""
+        mark = {_MARK: self._mark}
+        try:
+            answer = self._checksums.accepted(
+                lambda: self._persisted("create_multipart_upload", Metadata=mark, **self._checksums.upload)
+            )
+        except S3RefusalError as error:
+            raise self._place.refusal(error, self._doing) from error
+        return str(answer["UploadId"])
 
     def _create(self) -> None:
         """Make the object visible, only if there is none of that name."""
@@ -111,15 +123,19 @@ class S3Writer:
                 raise ObjectExistsError(self._name) from error
 
     def _create_only(self, method: str, **parameters: Any) -> None:
+        def create(**condition: str) -> None:
+            checksum = self._checksums.of(parameters["Body"]) if "Body" in parameters else {}
+            self._place.call(method, self._doing, Key=self._key, **condition, **checksum, **parameters)
+
         try:
-            self._place.call(method, self._doing, Key=self._key, IfNoneMatch="*", **parameters)
+            self._checksums.accepted(lambda: create(IfNoneMatch="*"))
             return
         except S3RefusalError as error:
             if not error.is_unsupported:
                 raise
         if self._found() is not None:  # the next best thing on a server without conditional writes
             raise ObjectExistsError(self._name)
-        self._place.call(method, self._doing, Key=self._key, **parameters)
+        self._checksums.accepted(create)
 
     def _found(self) -> dict[str, Any] | None:
         """Return what the server says of the object of our name; None if there is none."""
@@ -150,10 +166,14 @@ class S3Writer:
     def _persist(self, method: str, **parameters: Any) -> Any:
         """Make a call that is safe to repeat, while there is hope."""
         try:
-            return persistently(
-                lambda: self._place.call(method, self._doing, Key=self._key, **parameters),
-                self._retry,
-                self._doing,
-            )
+            return self._persisted(method, **parameters)
         except S3RefusalError as error:
             raise self._place.refusal(error, self._doing) from error
+
+    def _persisted(self, method: str, **parameters: Any) -> Any:
+        """Do the same; raises :class:`S3RefusalError` for a final answer."""
+        return persistently(
+            lambda: self._place.call(method, self._doing, Key=self._key, **parameters),
+            self._retry,
+            self._doing,
+        )

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from papi_backup.engine.storage.ahead import Later, Pending
 from papi_backup.engine.storage.backoff import RetryPolicy
+from papi_backup.engine.storage.bounds import ListingBound
 from papi_backup.engine.storage.connecting import Entering, untold
 from papi_backup.engine.storage.names import TEMPORARY, checked_name, checked_prefix
 from papi_backup.engine.storage.protocol import ObjectInfo, ObjectMissingError, holds_object
@@ -85,7 +86,7 @@ class SftpStorage:
         """See ``protocol.Storage.list``."""
         doing = f"listing {prefix or self._link.base} on {self._link.server}"
         session = self._link.run(lambda session: session, doing)
-        reader = DirectoryReader(session)
+        reader = DirectoryReader(session, ListingBound(doing))
         reader.want(checked_prefix(prefix), self._link.path(prefix.rstrip("/")))
         results = reader.results()
         while (result := self._link.run(lambda _session: next(results, None), doing)) is not None:
@@ -104,6 +105,11 @@ class SftpStorage:
         found = self._entries(checked_prefix(prefix))
         directories = [name for name, attributes in found if attributes.is_directory]
         return sorted(name.rpartition("/")[2] for name in directories if holds_object(self, f"{name}/"))
+
+    def unfinished(self) -> Sequence[ObjectInfo]:
+        """See ``unfinished.ShowsUnfinished``."""
+        found = self._entries(f"{TEMPORARY}/")
+        return [self._info(name, attributes) for name, attributes in found if not attributes.is_directory]
 
     def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """See ``protocol.Storage.get``."""
@@ -155,10 +161,11 @@ class SftpStorage:
     def _entries(self, prefix: str) -> Iterable[tuple[str, Attributes]]:
         """Return (name, attributes) of everything directly below ``prefix``; nothing if it is missing."""
         doing = f"listing {prefix or self._link.base} on {self._link.server}"
+        bound = ListingBound(doing)
 
         def read(session: SftpSession) -> Entries:
             try:
-                return read_directory(session, self._link.path(prefix.rstrip("/")))
+                return read_directory(session, self._link.path(prefix.rstrip("/")), bound)
             except SftpStatusError as error:
                 self._require_missing(error, doing, session)
                 return ()

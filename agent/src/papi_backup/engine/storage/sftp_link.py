@@ -91,7 +91,7 @@ class SftpLink:
 
     def path(self, name: str) -> bytes:
         """Return the server's path of the object ``name`` (of the base itself when empty)."""
-        return posixpath.join(self.base, name).encode() if name else self.base.encode()
+        return (posixpath.join(self.base, name) if name else self.base).encode("utf-8", "surrogateescape")
 
     def drop(self) -> None:
         """End the connection; never raises."""

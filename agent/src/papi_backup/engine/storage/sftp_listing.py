@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
+from papi_backup.engine.storage.bounds import ListingBound
 from papi_backup.engine.storage.sftp_session import SftpSession
 from papi_backup.engine.storage.sftp_wire import Attributes, Packet, Reader, SftpStatusError, Status
 
@@ -21,8 +22,9 @@ Entries = Sequence[tuple[str, Attributes]]
 class DirectoryReader:
     """Reads the directories that are asked for; yields each when it is whole."""
 
-    def __init__(self, session: SftpSession) -> None:
+    def __init__(self, session: SftpSession, bound: ListingBound) -> None:
         self._session = session
+        self._bound = bound
         self._wanted: deque[tuple[str, bytes]] = deque()
         self._reading = 0
         self._whole: deque[tuple[str, Entries | SftpStatusError]] = deque()
@@ -35,12 +37,12 @@ class DirectoryReader:
         """Yield name and entries, or the refusal, of each directory in the order in which they come.
 
         An error half way is a refusal, never a short list.  More may be wanted meanwhile.  Raises
-        :class:`ConnectionLostError`.
+        :class:`ConnectionLostError`, and :class:`TransferError` where the server sends too much.
         """
         while self._wanted or self._reading or self._whole:
             while self._wanted and self._reading < _AT_ONCE:
                 self._reading += 1
-                _Reading(self._session, *self._wanted.popleft(), self._end).begin()
+                _Reading(self._session, self._bound, *self._wanted.popleft(), self._end).begin()
             if self._whole:
                 yield self._whole.popleft()
             elif self._reading:
@@ -51,9 +53,12 @@ class DirectoryReader:
         self._whole.append((name, result))
 
 
-def read_directory(session: SftpSession, path: bytes) -> Entries:
-    """Return all entries of one directory; raises ``SftpStatusError`` and :class:`ConnectionLostError`."""
-    reader = DirectoryReader(session)
+def read_directory(session: SftpSession, path: bytes, bound: ListingBound) -> Entries:
+    """Return all entries of one directory.
+
+    Raises ``SftpStatusError``, :class:`ConnectionLostError` and :class:`TransferError`.
+    """
+    reader = DirectoryReader(session, bound)
     reader.want("", path)
     ((_name, result),) = reader.results()
     if isinstance(result, SftpStatusError):
@@ -67,11 +72,13 @@ class _Reading:
     def __init__(
         self,
         session: SftpSession,
+        bound: ListingBound,
         name: str,
         path: bytes,
         end: Callable[[str, Entries | SftpStatusError], None],
     ) -> None:
         self._session = session
+        self._bound = bound
         self._name = name
         self._path = path
         self._end = end
@@ -101,7 +108,9 @@ class _Reading:
     def _on_names(self, kind: int, body: Reader) -> None:
         self._asked -= 1
         if kind == Packet.NAME:
-            self._found += body.names()
+            names = body.names()
+            self._bound.take(f"{self._name}{name}" for name, _attributes in names)
+            self._found += names
         else:
             self._ending = self._ending or body.status()
         if self._asked:

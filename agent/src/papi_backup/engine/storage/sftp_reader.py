@@ -12,11 +12,21 @@ import functools
 from collections import OrderedDict, deque
 from collections.abc import Callable
 
+from papi_backup.engine.storage.bounds import LARGEST_WHOLE, refuse_excess
 from papi_backup.engine.storage.sftp_session import SftpSession
-from papi_backup.engine.storage.sftp_wire import OPEN_READ, Packet, Reader, SftpStatusError, Status
+from papi_backup.engine.storage.sftp_wire import (
+    OPEN_READ,
+    MalformedPacketError,
+    Packet,
+    Reader,
+    SftpStatusError,
+    Status,
+)
 
 READ_AHEAD = 4 << 20
 """Most bytes that are asked for and not there yet."""
+_SPARE_ANSWERS, _SMALLEST_ANSWER = 64, 1024
+"""So many answers to one range may be smaller than so many bytes: each costs memory besides its bytes."""
 _KEPT_OPEN = 16
 """Files kept open when no range of them is wanted; OpenSSH allows a session at least 100."""
 
@@ -24,7 +34,8 @@ _KEPT_OPEN = 16
 def read_range(session: SftpSession, path: bytes, offset: int, length: int | None) -> bytes:
     """Return ``length`` bytes of ``path`` from ``offset`` (to the end when None); fewer at its end.
 
-    Raises ``SftpStatusError`` for what the server refuses.
+    Raises ``SftpStatusError`` for what the server refuses, and :class:`TransferError` for a file that is
+    larger than what is read without a length.
     """
     if length:
         reads = ReadAhead(session)
@@ -42,6 +53,7 @@ def read_range(session: SftpSession, path: bytes, offset: int, length: int | Non
             session.send_close(handle)
     if length == 0 or not attributes.size or attributes.size <= offset:
         return b""
+    refuse_excess(attributes.size - offset, LARGEST_WHOLE, f"reading {path.decode(errors='replace')}")
     return read_range(session, path, offset, attributes.size - offset)
 
 
@@ -126,6 +138,7 @@ class Range:
         self._next = start
         self._asked = 0
         self._parts: dict[int, bytes | memoryview] = {}
+        self._most_parts = _SPARE_ANSWERS + (end - start) // min(_SMALLEST_ANSWER, session.read_size)
         self._refusal: SftpStatusError | None = None
 
     def result(self) -> bytes:
@@ -162,6 +175,7 @@ class Range:
             left = 0
             if kind == Packet.DATA:
                 data: bytes | memoryview = body.view()
+                self._refuse_wrong_sizes(len(data), size)
                 if not body.at_end:
                     data = bytes(data)  # what stands behind it must not be kept with it
                 self._parts[offset] = data
@@ -176,6 +190,13 @@ class Range:
 
         self._asked += size
         self._session.send_read(handle, offset, size, on_answer)
+
+    def _refuse_wrong_sizes(self, there: int, asked: int) -> None:
+        """Break the connection with a server that sends more than was asked for, or crumbs."""
+        if there > asked:
+            raise MalformedPacketError(f"the server sent {there} bytes where {asked} were asked for")
+        if len(self._parts) >= self._most_parts:
+            raise MalformedPacketError("the server sends its answers a few bytes each")
 
     def _take_status(self, offset: int, status: SftpStatusError) -> None:
         if status.code == Status.EOF:

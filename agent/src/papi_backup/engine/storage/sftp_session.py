@@ -37,6 +37,8 @@ from papi_backup.engine.storage.sftp_wire import (
 _RECEIVE = 1 << 20
 _KIND, _BODY = 4, 5
 """Where a packet's type and its body begin, behind its length."""
+_LEAST_REQUEST = 1024
+"""What any server takes in one request, whatever it says: smaller ones would cost more than they carry."""
 _SAFE_READ = 32 * 1024
 _SAFE_WRITE = 32_640
 """Without a word from the server: what fits, with its header, in one 32 KiB SSH packet."""
@@ -238,9 +240,7 @@ class SftpSession:
         if "limits@openssh.com" not in self.extensions:
             return Limits(_SAFE_READ, _SAFE_WRITE)
         told = self._expect(Packet.EXTENDED_REPLY, Packet.EXTENDED, string(b"limits@openssh.com")).limits()
-        return Limits(
-            min(told.read or _SAFE_READ, _BEST_REQUEST), min(told.write or _SAFE_WRITE, _BEST_REQUEST)
-        )
+        return Limits(_within_reason(told.read or _SAFE_READ), _within_reason(told.write or _SAFE_WRITE))
 
     def _expect(self, wanted: Packet, kind: Packet, body: bytes) -> Reader:
         ((got, answer),) = self._ask_all([(kind, body)])
@@ -324,7 +324,10 @@ class SftpSession:
             except (KeyError, MalformedPacketError) as error:
                 raise self._lost(error) from error
             self._handed_out += 1
-            handler(packet[_KIND], body)
+            try:
+                handler(packet[_KIND], body)
+            except MalformedPacketError as error:
+                raise self._lost(error) from error
 
     def _fill(self) -> None:
         data = self._channel.recv(_RECEIVE)
@@ -349,3 +352,7 @@ class SftpSession:
         """Note that nothing more can be asked of this session."""
         self._failure = self._failure or str(error) or type(error).__name__
         return ConnectionLostError(self._failure)
+
+
+def _within_reason(told: int) -> int:
+    return max(_LEAST_REQUEST, min(told, _BEST_REQUEST))

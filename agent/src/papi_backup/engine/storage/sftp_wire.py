@@ -56,7 +56,7 @@ class Status(IntEnum):
     OP_UNSUPPORTED = 8
 
 
-LARGEST_PACKET = 1 << 24
+LARGEST_PACKET = 1 << 22
 """Most bytes of a packet that is believed, its length included; OpenSSH sends 256 KiB at most."""
 OPEN_READ = 0x01
 OPEN_WRITE = 0x02

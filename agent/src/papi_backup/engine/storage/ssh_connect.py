@@ -23,12 +23,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_ssh_private_key
 
 from papi_backup.engine.storage.connecting import Entering, UnreachableError, untold
-from papi_backup.engine.storage.host_key import fingerprint, same_key, signature_algorithms
 from papi_backup.engine.storage.lean_paramiko import paramiko
 from papi_backup.engine.storage.sftp_session import SftpSession
 from papi_backup.engine.storage.sftp_wire import ConnectionLostError
+from papi_backup.engine.storage.ssh_bounds import Unheard, bounded_packetizer
+from papi_backup.engine.storage.ssh_offers import KINDS, ask_offers, unshared
 from papi_backup.engine.storage.whole_packets import WholePackets
 from papi_backup.model.errors import InvalidStorageError, StorageCredentialsError
+from papi_backup.model.host_key import fingerprint, same_key, signature_algorithms
 from papi_backup.model.secret import Secret
 from papi_backup.model.storage import SshStorage, StorageAccess
 
@@ -48,6 +50,8 @@ _DIGESTS = (
 _WINDOW = 1 << 23
 """How much a server may send before we take it, in bytes: more than all reads in flight."""
 _PACKET = 1 << 15
+_SHORT_OF_RESOURCES = 4
+"""The reason not to open a channel that may pass (RFC 4254, section 5.1)."""
 
 T = TypeVar("T")
 
@@ -102,9 +106,18 @@ def reach(storage: SshStorage, timeouts: SshTimeouts) -> paramiko.Transport:
     address = (storage.server_name, storage.ssh_port)
     try:
         connection = socket.create_connection(address, timeout=timeouts.connect)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise UnreachableError(f"{_server(storage)} cannot be reached: {reason}") from error
+    except (OSError, UnicodeError, OverflowError) as error:  # a name may be none at all
+        raise _unreachable(storage, error) from error
+    try:
+        return _transport_on(connection, timeouts)
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, _BROKEN):
+            raise _unreachable(storage, error) from error
+        raise
+
+
+def _transport_on(connection: socket.socket, timeouts: SshTimeouts) -> paramiko.Transport:
     milliseconds = int(timeouts.idle * 1000)
     for level, option, value in (
         (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
@@ -116,13 +129,12 @@ def reach(storage: SshStorage, timeouts: SshTimeouts) -> paramiko.Transport:
         (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds),
     ):
         connection.setsockopt(level, option, value)
-    try:
-        transport = paramiko.Transport(
-            connection, default_window_size=_WINDOW, default_max_packet_size=_PACKET
-        )
-    except BaseException:
-        connection.close()
-        raise
+    transport = paramiko.Transport(
+        connection,
+        default_window_size=_WINDOW,
+        default_max_packet_size=_PACKET,
+        packetizer_class=bounded_packetizer,
+    )
     transport.banner_timeout = timeouts.handshake
     transport.handshake_timeout = timeouts.handshake
     transport.auth_timeout = timeouts.login
@@ -133,7 +145,8 @@ def reach(storage: SshStorage, timeouts: SshTimeouts) -> paramiko.Transport:
 def greet(transport: paramiko.Transport, storage: SshStorage, timeouts: SshTimeouts) -> str:
     """Negotiate encryption and return the server's host key, ``<type> <base64>``.
 
-    Raises :class:`InvalidStorageError` if a key is pinned and the server shows another.
+    Raises :class:`InvalidStorageError` if a key is pinned and the server shows another, or if nothing can be
+    agreed on.
     """
     options = transport.get_security_options()
     options.ciphers = _supported(_CIPHERS, options.ciphers)
@@ -144,7 +157,13 @@ def greet(transport: paramiko.Transport, storage: SshStorage, timeouts: SshTimeo
         options.key_types = (*wanted, *(kind for kind in options.key_types if kind not in wanted))
 
     def negotiate() -> paramiko.PKey:
-        transport.start_client(timeout=timeouts.handshake)
+        try:
+            transport.start_client(timeout=timeouts.handshake)
+        except paramiko.ssh_exception.IncompatiblePeer as error:
+            raise InvalidStorageError(
+                f"{_server(storage)} and this agent cannot agree on how to speak: "
+                f"{_disagreement(storage, options, timeouts) or error}"
+            ) from error
         return transport.get_remote_server_key()
 
     shown = _unless_broken(negotiate)
@@ -178,17 +197,34 @@ def login(
 
 def start_sftp(transport: paramiko.Transport, storage: SshStorage, timeouts: SshTimeouts) -> SftpSession:
     """Start the SFTP subsystem; raises :class:`InvalidStorageError` where there is none."""
-    channel = _unless_broken(lambda: transport.open_session(timeout=timeouts.login))
+    channel = _unless_broken(lambda: _open_channel(transport, storage, timeouts))
     channel.settimeout(timeouts.idle)
     channel.in_buffer = WholePackets()  # nothing has come yet
-    try:
-        channel.invoke_subsystem("sftp")
-    except paramiko.SSHException as error:
-        if transport.is_active():
+    channel.in_stderr_buffer = Unheard()
+
+    def ask() -> None:
+        try:
+            channel.invoke_subsystem("sftp")
+        except paramiko.SSHException as error:
+            if not transport.is_active():
+                raise
             raise InvalidStorageError(f"{_server(storage)} offers no SFTP") from error
-        raise ConnectionLostError(str(error)) from error
-    transport.set_keepalive(30)
+        transport.set_keepalive(30)
+
+    _unless_broken(ask)
     return SftpSession(channel, TRANSPORT_ERRORS)
+
+
+def _open_channel(
+    transport: paramiko.Transport, storage: SshStorage, timeouts: SshTimeouts
+) -> paramiko.Channel:
+    """Open a channel; raises :class:`InvalidStorageError` where the server refuses that for good."""
+    try:
+        return transport.open_session(timeout=timeouts.login)
+    except paramiko.ChannelException as error:
+        if error.code == _SHORT_OF_RESOURCES:
+            raise
+        raise InvalidStorageError(f"{_server(storage)} opens no session: {error.text}") from error
 
 
 def close_transport(transport: paramiko.Transport) -> None:
@@ -231,6 +267,23 @@ def _unless_broken(step: Callable[[], T]) -> T:
         return step()
     except _BROKEN as error:
         raise ConnectionLostError(str(error) or "the server closed the connection") from error
+
+
+def _disagreement(
+    storage: SshStorage, options: paramiko.transport.SecurityOptions, timeouts: SshTimeouts
+) -> str:
+    """Return what the server offers instead of what this client knows; "" where it does not say."""
+    ours = dict(zip(KINDS, (options.kex, options.key_types, options.ciphers, options.digests), strict=True))
+    try:
+        offers = ask_offers((storage.server_name, storage.ssh_port), timeouts.handshake)
+    except (OSError, ValueError):
+        return ""
+    return unshared(offers, ours)
+
+
+def _unreachable(storage: SshStorage, error: BaseException) -> UnreachableError:
+    reason = (error.strerror if isinstance(error, OSError) else "") or str(error)
+    return UnreachableError(f"{_server(storage)} cannot be reached: {reason}")
 
 
 def _supported(wanted: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from papi_backup.engine.storage.bucket import SharedBucket
 from papi_backup.engine.storage.connecting import Connectable, Entering, untold
 from papi_backup.engine.storage.protocol import ObjectInfo, ObjectWriter
+from papi_backup.engine.storage.unfinished import unfinished_of
 from papi_backup.model.limits import Limits
 
 SMALLEST_READ = 256 << 10
@@ -67,6 +68,10 @@ class ThrottledStorage:
     def list_children(self, prefix: str) -> Sequence[str]:
         """See ``protocol.Storage.list_children``."""
         return self._inner.list_children(prefix)
+
+    def unfinished(self) -> Sequence[ObjectInfo]:
+        """See ``unfinished.ShowsUnfinished``."""
+        return unfinished_of(self._inner)
 
     def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """See ``protocol.Storage.get``; a range comes in pieces, so that it does not come at once."""

@@ -18,6 +18,10 @@ from papi_backup.engine.storage.sftp_wire import LARGEST_PACKET
 
 _LENGTH = 4
 """Bytes of a packet's length, which stands before it."""
+MOST_WAITING = 1 << 24
+"""Bytes that may wait to be read: twice the window, which a server must respect."""
+PATIENCE = 10
+"""How many times longer than for any bytes a whole packet is waited for."""
 MOST_WHOLE = 1 << 20
 """Bytes of the largest packet that is waited for, and of a part of a larger one."""
 
@@ -33,6 +37,7 @@ class WholePackets:
         self._packets: deque[bytes] = deque()
         self._pieces: list[bytes] = []
         self._held = 0
+        self._waiting = 0
         self._wanted = _LENGTH
         """Bytes to hold before anything can be done."""
         self._left = 0
@@ -43,14 +48,17 @@ class WholePackets:
     def __len__(self) -> int:
         """Return how many bytes wait."""
         with self._arrived:
-            return self._held + sum(map(len, self._packets))
+            return self._waiting
 
     def feed(self, data: bytes) -> None:
-        """Take a piece."""
+        """Take a piece; raises ``SSHException``, which breaks the connection, when too much waits already."""
         with self._arrived:
             self._last = time.monotonic()
             self._pieces.append(data)
             self._held += len(data)
+            self._waiting += len(data)
+            if self._waiting > MOST_WAITING:
+                raise paramiko.SSHException("the server sends more than its window lets it")
             if self._held >= self._wanted:
                 self._split()
                 if self._packets:
@@ -64,7 +72,8 @@ class WholePackets:
     def read(self, size: int, timeout: float | None = None) -> bytes:
         """Return one packet, or a part of a large one, but no more than ``size`` bytes.
 
-        Waits for it; ``timeout`` is for the seconds in which nothing arrives.  After :meth:`close` returns
+        Waits for it; ``timeout`` is for the seconds in which nothing arrives, ``PATIENCE`` times as long is
+        for all of it.  After :meth:`close` returns
         what is left, of an unfinished packet too, and then nothing.  Raises ``paramiko``'s ``PipeTimeout``.
         """
         begun = time.monotonic()
@@ -72,10 +81,12 @@ class WholePackets:
             while not self._packets:
                 if self._closed:
                     rest, self._pieces, self._held = b"".join(self._pieces), [], 0
+                    self._waiting = 0
                     return rest
                 left = None
                 if timeout is not None:
-                    left = timeout - (time.monotonic() - max(begun, self._last))
+                    now = time.monotonic()
+                    left = min(timeout - (now - max(begun, self._last)), PATIENCE * timeout - (now - begun))
                     if left <= 0:
                         raise paramiko.buffered_pipe.PipeTimeout
                 self._arrived.wait(left)
@@ -83,6 +94,7 @@ class WholePackets:
             if len(packet) > size:
                 self._packets.appendleft(packet[size:])
                 packet = packet[:size]
+            self._waiting -= len(packet)
             return packet
 
     def close(self) -> None:
@@ -107,8 +119,8 @@ class WholePackets:
         if len(self._pieces[0]) < _LENGTH:
             self._pieces = [b"".join(self._pieces)]
         announced = _LENGTH + int.from_bytes(self._pieces[0][:_LENGTH], "big")
-        # More is no SFTP: the reader gets what there is, and says what is wrong with it.
-        return announced if announced <= LARGEST_PACKET else self._held
+        # Nothing, or more, is no SFTP: the reader gets what there is, and says what is wrong with it.
+        return announced if _LENGTH < announced <= LARGEST_PACKET else self._held
 
     def _taken(self, size: int) -> bytes:
         """Return the first bytes of what is held, all but a part of the last piece."""

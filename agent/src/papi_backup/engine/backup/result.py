@@ -1,0 +1,84 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a backup job reports, told by its manifest: also long after the job, when its own words were lost."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from papi_backup.engine.backup.parent import known_keys
+from papi_backup.engine.catalog import list_backups
+from papi_backup.engine.crypto import ChainKeys, chain_key_check
+from papi_backup.engine.format.manifest import Manifest
+from papi_backup.engine.opened import OpenedBackup, open_backup
+from papi_backup.engine.storage.protocol import Storage
+from papi_backup.model.catalog import CatalogEntry
+from papi_backup.model.errors import PapiError
+from papi_backup.model.job import BackupOrder, FoundBackup, JobResult
+from papi_backup.model.secret import Secret
+
+_MOST_CANDIDATES = 8
+"""Manifests of one id that are opened.  The agent writes one; whoever holds the storage may add others."""
+
+
+def result_of(
+    manifest: Manifest,
+    entry: CatalogEntry,
+    keys: ChainKeys,
+    encryption_key: Secret,
+    *,
+    told: str = "",
+    warnings: tuple[str, ...] = (),
+) -> JobResult:
+    """Return the result of the job that wrote ``manifest``; ``told`` is added to its description."""
+    totals = manifest.totals
+    stored = totals.bytes_stored + entry.manifest_size
+    kind = "Full" if manifest.backup_type == "full" else "Incremental"
+    cached = f"{keys.chain_key.hex()}:{chain_key_check(keys.chain_key, encryption_key)}"
+    return JobResult(
+        description=f"{kind} backup of {totals.files} files, {totals.bytes} bytes; "
+        f"read {totals.bytes_read}, stored {stored} bytes.{told}",
+        backup_type=manifest.backup_type,
+        size_transferred=stored,
+        files=totals.files,
+        bytes_read=totals.bytes_read,
+        bytes_stored=stored,
+        warnings=warnings,
+        warning_count=totals.warnings,
+        backup_date=datetime.strptime(manifest.date, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC),
+        catalog_path=entry.path,
+        chain=manifest.chain,
+        chain_key=Secret(cached) if keys.encrypted else None,
+        high_water=entry.path,
+    )
+
+
+def find_backup(storage: Storage, order: BackupOrder) -> FoundBackup:
+    """Look for the backup that a job with this order may have written before its outcome was lost.
+
+    Only a manifest that opens decides.  Raises :class:`PapiError` where the storage cannot be asked, or
+    where a manifest has the id and none opens with the order's key.
+    """
+    named = [
+        entry
+        for entry in list_backups(storage, order.host_name, order.backup_name)
+        if entry.backup == order.backup and entry.instance == order.instance_id
+    ]
+    problem: PapiError | None = None
+    for entry in named[:_MOST_CANDIDATES]:
+        try:
+            opened = open_backup(storage, entry, order.encryption_key, known_keys(order))
+        except PapiError as error:
+            problem = error
+        else:
+            return FoundBackup(_found(opened, order.encryption_key))
+    if problem is not None:
+        raise problem
+    return FoundBackup(None)
+
+
+def _found(opened: OpenedBackup, encryption_key: Secret) -> JobResult:
+    warnings = opened.manifest.totals.warnings
+    lost = f" Its {warnings} warnings were lost." if warnings else ""
+    told = f" The job's own words were lost; its manifest tells that it was done.{lost}"
+    return result_of(opened.manifest, opened.entry, opened.keys, encryption_key, told=told)
