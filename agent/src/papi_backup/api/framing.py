@@ -14,7 +14,7 @@ import h11
 
 HEAD_BYTES = 64 << 10
 HEADER_LINES = 200
-_FREE_CHUNKS = 64
+_FREE_CHUNKS = 1024
 _BYTES_A_CHUNK = 256
 """A body may have so many pieces, and one more for each so many bytes."""
 
