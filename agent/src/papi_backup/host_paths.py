@@ -290,7 +290,7 @@ class _Walk:
         try:
             status = os.fstat(link)
             if stat.S_ISDIR(status.st_mode):
-                # A directory has taken the link's place meanwhile; the count bounds how often that is followed.
+                # A directory has taken the link's place meanwhile; the count bounds how often it is followed.
                 self._count_link(name)
                 return [name]
             if not stat.S_ISLNK(status.st_mode):
