@@ -24,7 +24,7 @@ REFUSED: dict[str, bytes] = {
     "an encoding and another": POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
     "two encodings": POST + CHUNKED + CHUNKED + b"\r\n0\r\n\r\n",
     "more header lines than any client sends": POST + b"a: b\r\n" * 300 + b"\r\n",
-    "a body in single bytes": POST + CHUNKED + b"\r\n" + b"1\r\nx\r\n" * 200 + b"0\r\n\r\n",
+    "a body in single bytes": POST + CHUNKED + b"\r\n" + b"1\r\nx\r\n" * 2000 + b"0\r\n\r\n",
 }
 
 
@@ -50,7 +50,7 @@ def test_equal_lengths_and_bodies_in_chunks_of_a_fair_size_are_taken(unchanged_a
     last = PING.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
     for body in (
         POST + b"Content-Length: 1\r\nContent-Length: 1\r\n\r\na",
-        POST + CHUNKED + b"\r\n" + b"1\r\nx\r\n" * 40 + b"0\r\n\r\n",
+        POST + CHUNKED + b"\r\n" + b"1\r\nx\r\n" * 1000 + b"0\r\n\r\n",
         POST + CHUNKED + b"\r\n" + (b"200\r\n" + b"x" * 512 + b"\r\n") * 200 + b"0\r\n\r\n",
     ):
         assert spoken(unchanged_api, "port", body + last).count(b"pong") == 2
