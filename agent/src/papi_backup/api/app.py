@@ -89,9 +89,13 @@ class BackupApplication:
 
     async def _is_known(self, head: Head, begun: bytes) -> bool:
         """Whether the caller is known before the body is whole, and need not be bounded as a stranger is."""
-        if await self._is_trusted(head, begun):
-            return True
-        return bool(head.token) and await self._in_thread("stranger", self._gate.has_session, head.token)
+        try:
+            if await self._is_trusted(head, begun):
+                return True
+            return bool(head.token) and await self._in_thread("stranger", self._gate.has_session, head.token)
+        except PapiError:
+            # It is told once the body is in: a connection that ends before may lose the answer.
+            return False
 
     async def _is_trusted(self, head: Head, body: bytes) -> bool:
         """Whether threads of known callers may find out who calls: a peer, a good cookie, or a token."""
