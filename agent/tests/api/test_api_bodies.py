@@ -25,8 +25,12 @@ async def never() -> dict[str, Any]:
 
 
 def whole(size: int) -> Any:
+    """Send a body in two pieces."""
+    pieces = iter([b"x" * (size - 1), b"x"])
+
     async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b"x" * size, "more_body": False}
+        piece = next(pieces)
+        return {"type": "http.request", "body": piece, "more_body": len(piece) > 1}
 
     return receive
 
