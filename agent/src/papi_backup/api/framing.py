@@ -14,7 +14,7 @@ import h11
 
 HEAD_BYTES = 64 << 10
 HEADER_LINES = 200
-_FREE_CHUNKS = 128
+_FREE_CHUNKS = 64
 _BYTES_A_CHUNK = 256
 """A body may have so many chunks, and one more for each so many bytes.  How often a client writes a body of a
 known length costs others little: what has come in meanwhile is one piece."""
