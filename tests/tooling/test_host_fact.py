@@ -221,3 +221,10 @@ def test_no_restore_replaces_the_fact() -> None:
     settings = (ROLE / "templates/agent.toml.j2").read_text()
     protected = settings[settings.index("protected_paths") : settings.index("]")]
     assert '"/etc/ansible/facts.d/papi_backup.fact"' in protected
+
+
+def test_the_fact_is_mended_also_on_a_host_that_the_role_then_refuses() -> None:
+    block = yaml.safe_load((ROLE / "tasks/main.yml").read_text())[0]["block"]
+    included = [task["ansible.builtin.include_tasks"] for task in block]
+    assert included[0] == "facts.yml"
+    assert "backup_agent__python" not in (ROLE / "tasks/facts.yml").read_text()
