@@ -45,7 +45,7 @@ class Step:
     @property
     def identity(self) -> Identity:
         """What the directory is, by whatever name."""
-        return self.status.st_dev, self.status.st_ino
+        return identity_of(self.status)
 
     @property
     def is_shared(self) -> bool:
@@ -113,6 +113,11 @@ class HeldDirectory:
     def close(self) -> None:
         """Let go of it."""
         os.close(self._descriptor)
+
+
+def identity_of(status: os.stat_result) -> Identity:
+    """Return what a thing is, by whatever name."""
+    return status.st_dev, status.st_ino
 
 
 def by_descriptor(descriptor: int) -> bytes:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Directories on file systems whose inode numbers do not last are found again; on others they are compared."""
+"""Directories are found again also where inode numbers do not last, and compared everywhere else."""
 
 from __future__ import annotations
 
