@@ -151,14 +151,18 @@ def give_away(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(os, "geteuid", lambda: path.lstat().st_uid + 1)
 
 
-@pytest.mark.parametrize("given", ["shared/link", "shared"], ids=["the link", "the directory it lies in"])
+@pytest.mark.parametrize(
+    "given",
+    ["shared/inner/link", "shared/inner", "shared"],
+    ids=["the link", "the directory it lies in", "a directory above that"],
+)
 def test_a_link_above_a_source_that_another_user_may_change_is_refused_in_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
 ) -> None:
-    make(tmp_path, "shared/", "real/a")
-    (tmp_path / "shared/link").symlink_to(tmp_path / "real")
+    make(tmp_path, "shared/inner/", "real/a")
+    (tmp_path / "shared/inner/link").symlink_to(tmp_path / "real")
     give_away(tmp_path / given, monkeypatch)
-    source = tmp_path / "shared/link/a"
+    source = tmp_path / "shared/inner/link/a"
     for refuse in (
         lambda: normalise_sources([os.fsencode(source)]),
         lambda: check_sources("etc", [os.fspath(source)]),
@@ -167,7 +171,7 @@ def test_a_link_above_a_source_that_another_user_may_change_is_refused_in_words(
             refuse()
         for word in (
             repr(str(source)),
-            repr(str(tmp_path / "shared/link")),
+            repr(str(tmp_path / "shared/inner/link")),
             f"uid {(tmp_path / given).lstat().st_uid}",
         ):
             assert word in refused.value.message
