@@ -83,8 +83,8 @@ class Placer:
         file.make(place)
         return file
 
-    def finish(self, file: NewFile, *, ends_in_hole: bool) -> Identity:
-        """Give a complete file its metadata and its name; return what it is.
+    def finish(self, file: NewFile, *, ends_in_hole: bool) -> Identity | None:
+        """Give a complete file its metadata and its name; return what it is if it has other names.
 
         Raises BlockedError and OSError.
         """
@@ -93,7 +93,7 @@ class Placer:
         place = self._tree.directory(directory)
         self._rename(place, file.temporary, name, file.entry.path)
         self._pending = None
-        identity = identity_of(os.fstat(file.descriptor))
+        identity = identity_of(os.fstat(file.descriptor)) if file.entry.links else None
         os.close(file.descriptor)
         return identity
 
@@ -108,8 +108,11 @@ class Placer:
         with contextlib.suppress(OSError):
             os.close(file.descriptor)
 
-    def special(self, entry: Entry) -> Identity:
-        """Make a symbolic link, FIFO or device; return what it is.  Raises BlockedError and OSError."""
+    def special(self, entry: Entry) -> Identity | None:
+        """Make a symbolic link, FIFO or device; return what it is if it has other names.
+
+        Raises BlockedError and OSError.
+        """
         directory, name = split(entry.path)
         place = self._tree.directory(directory)
         temporary = self._temporary()
@@ -121,7 +124,7 @@ class Placer:
             else:
                 device = os.makedev(*(entry.device or (0, 0)))
                 os.mknod(temporary, _DEVICES[entry.type] | 0o600, device, dir_fd=place.descriptor)
-            identity = identity_of(os.lstat(temporary, dir_fd=place.descriptor))
+            identity = identity_of(os.lstat(temporary, dir_fd=place.descriptor)) if entry.links else None
             self._metadata.set_special(place.descriptor, temporary, entry)
             self._rename(place, temporary, name, entry.path)
             return identity

@@ -36,9 +36,9 @@ class Links:
         result.links.append(PendingLink(group, entry.path, leaf, row))
         return False
 
-    def done(self, entry: Entry, identity: Identity, result: ShareResult) -> None:
-        """Note that a first name is in its place, and what it is the name of."""
-        if entry.links:
+    def done(self, entry: Entry, identity: Identity | None, result: ShareResult) -> None:
+        """Note that a first name is in its place, and what it is the name of; None for an only name."""
+        if identity is not None:
             self._heads[entry.links] = result.heads[entry.links] = Head(entry.path, identity)
 
     def failed(self, entry: Entry, result: ShareResult, damage: str = "") -> None:
