@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 from backing_host import Host
+from planting import entry_of, manifests_of, plant
 
 from papi_backup.engine.backup import run_backup
 from papi_backup.engine.backup.result import find_backup
@@ -81,6 +82,21 @@ def test_a_planted_manifest_of_the_same_id_hides_nothing(host: Host) -> None:
     date, rest = manifest.name.split("-", 1)
     for year in ("1990", "2025"):
         manifest.with_name(f"{year}{date[4:]}-{rest}").write_bytes(bytes(manifest.stat().st_size))
+    found = find_backup(host.storage(), order_of(host)).result
+    assert found is not None
+    assert found.catalog_path == told.catalog_path
+
+
+def test_a_hundred_of_the_same_id_hide_nothing(host: Host) -> None:
+    host.key = "open sesame"
+    told = backed_up(host)
+    place = host.base / "storage"
+    (manifest,) = manifests_of(place)
+    genuine = entry_of(place, manifest)
+    for number in range(100):
+        planted = plant(place, genuine, number, later=-1 - number, instance=host.instance)
+        chain_and_date, rest = planted.name.rsplit(f"ff{number:014x}", 1)
+        planted.rename(planted.with_name(f"{chain_and_date}{ID}{rest}"))
     found = find_backup(host.storage(), order_of(host)).result
     assert found is not None
     assert found.catalog_path == told.catalog_path

@@ -117,7 +117,7 @@ class Trial:
         failed: list[Unopened] = []
         untried = 0
         for entry in self.likeliest(entries):
-            if opened is not None and entry.backup < opened.entry.backup:
+            if opened is not None and entry.backup <= opened.entry.backup:
                 continue
             result = self.attempt(entry)
             if isinstance(result, OpenedBackup):
