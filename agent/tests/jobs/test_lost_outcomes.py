@@ -196,6 +196,27 @@ class TestWhileTheAgentLives:
         )
         assert others(agent, job) == []
 
+    def test_a_manifest_that_arrives_after_the_answer_is_found_by_the_next_look(self, agent: Agent) -> None:
+        (agent.settings.state_dir / "go").touch()
+        job = agent.start().enqueue_backup(agent.config("vanishes"), "full")
+        assert agent.ended(job).description.endswith("; what it left on the storage is no backup")
+        agent.supervisor.stop(timeout=0)
+        agent.storage.holds[unsettled_of(agent, job).backup] = FOUND
+        agent.start()
+        eventually(lambda: agent.job(job).job_status == "success", "the row is put right")
+        assert agent.job(job).description == FOUND.description
+        assert agent.store.unsettled_jobs.all() == []
+
+    def test_one_more_look_is_the_last_and_says_the_same(self, agent: Agent) -> None:
+        (agent.settings.state_dir / "go").touch()
+        job = agent.start().enqueue_backup(agent.config("vanishes"), "full")
+        told = agent.ended(job).description
+        for looks in (2, 2):
+            agent.supervisor.stop(timeout=0)
+            agent.start()
+            eventually(lambda: not agent.store.unsettled_jobs.all(), "the outcome is certain")
+            assert (agent.job(job).description, len(agent.storage.asked)) == (told, looks)
+
     def test_an_error_while_the_manifest_is_written_does_not_decide(self, agent: Agent) -> None:
         job = agent.start().enqueue_backup(agent.config("stumbles_late"), "full")
         assert agent.ended(job).description == (

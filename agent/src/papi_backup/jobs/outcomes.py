@@ -27,7 +27,7 @@ class Ended:
     """A job and how it ended; a ``job`` that has an end already is put right.
 
     ``request``: what it was asked to do, where its run is to be tried again; else None.  ``settled`` is
-    false where its backup may exist, and nobody knows.
+    false where its backup may exist or come to exist, and its storage is to be asked again.
     """
 
     job: Job

@@ -35,7 +35,8 @@ class Lost:
     """A job without an outcome.  ``failure`` is what is told of it unless its backup exists.
 
     ``order`` is None where what is needed to ask is gone; ``unasked`` then says what.  ``again``: whether its
-    run is to be tried again.  ``pause``: seconds to wait before the storage is asked.
+    run is to be tried again.  ``pause``: seconds to wait before the storage is asked, where the worker's last
+    request may still be under way.
     """
 
     job: Job
@@ -49,7 +50,10 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What was found out; ``certain`` is false where the storage could not be asked."""
+    """What was found out; ``certain`` is false where it is to be asked again.
+
+    That is so where the storage could not be asked, or where a manifest may come after the answer.
+    """
 
     lost: Lost
     outcome: JobResult | Failure
@@ -144,4 +148,5 @@ def _settled(lost: Lost, answer: FoundBackup | Failure | str) -> Settled:
     if answer.result is not None:
         return Settled(lost, answer.result, certain=True)
     told = f"{lost.failure.message.rstrip('.')}; {NO_BACKUP}"
-    return Settled(lost, Failure(lost.failure.code, told), certain=True)
+    # A storage may finish the last request of a dead worker at any time: one more look decides.
+    return Settled(lost, Failure(lost.failure.code, told), certain=not lost.pause)
