@@ -8,7 +8,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from papi_backup.jobs.edge import outcome_of
 from papi_backup.jobs.orders import Failure
@@ -96,9 +96,18 @@ class Settling:
         while not self._answers.empty():
             settled = self._answers.get()
             # A job that was given up meanwhile is settled already.
-            if self._open.pop(settled.lost.job.job_id, None) is not None:
-                taken.append(settled)
+            lost = self._open.pop(settled.lost.job.job_id, None)
+            if lost is not None:
+                taken.append(replace(settled, lost=lost))
         return taken
+
+    def cancel(self, job_id: int) -> bool:
+        """Have the run of a job that is asked about not be tried again; false if none is."""
+        lost = self._open.get(job_id)
+        if lost is None:
+            return False
+        self._open[job_id] = replace(lost, again=False)
+        return True
 
     def give_up(self, reason: str) -> list[Settled]:
         """Wait for no answer any more: what is open is uncertain, because of ``reason``."""

@@ -18,6 +18,7 @@ from papi_backup.model.catalog import CatalogEntry
 from papi_backup.model.job import BackupOrder, FoundBackup, JobResult
 from papi_backup.model.secret import Secret
 
+
 def result_of(
     manifest: Manifest,
     entry: CatalogEntry,
