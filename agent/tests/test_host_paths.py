@@ -9,7 +9,7 @@ import ctypes
 import os
 import stat
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PosixPath
 
 import pytest
 
@@ -25,6 +25,8 @@ from papi_backup.host_paths import (
 )
 
 ALICE, BOB = 54321, 54322
+STAFF = 54323
+"""A group of some users."""
 UMASKS = [0o000, 0o022, 0o077, 0o777]
 _RENAME_EXCHANGE = 2
 _AT_FDCWD = -100
@@ -56,6 +58,12 @@ def owned_link(path: Path, goal: Path | str, owner: int) -> None:
 def owned_directory(path: Path, owner: int) -> None:
     path.mkdir()
     give(path, owner)
+
+
+def shared_directory(path: Path, mode: int, *, owner: int = 0, group: int = STAFF) -> None:
+    path.mkdir()
+    os.chown(path, owner, group)
+    path.chmod(mode)
 
 
 def where(path: Path) -> Path:
@@ -92,16 +100,32 @@ def roots_directory_in_public(base: Path) -> Path:
     return base / "public" / "mine"
 
 
+def roots_directory_where_a_group_may_write(base: Path) -> Path:
+    shared_directory(base / "staff", 0o2775)
+    owned_directory(base / "staff" / "mine", 0)
+    return base / "staff" / "mine"
+
+
+def alices_directory_in_hers_that_she_shares_with_a_group(base: Path) -> Path:
+    shared_directory(base / "home" / "shared", 0o2770, owner=ALICE)
+    owned_directory(base / "home" / "shared" / "restore", ALICE)
+    return base / "home" / "shared" / "restore"
+
+
 FOLLOWED: list[tuple[Arrange, str]] = [
     (roots_link, "goal/deep"),
     (roots_relative_link_with_dots, "goal/deep"),
     (directory_of_its_owner, "home/inner"),
     (dots_out_of_a_foreign_directory, "goal/deep"),
     (roots_directory_in_public, "public/mine"),
+    (roots_directory_where_a_group_may_write, "staff/mine"),
+    (alices_directory_in_hers_that_she_shares_with_a_group, "home/shared/restore"),
 ]
 
 
-@pytest.mark.parametrize(("arrange", "led_to"), FOLLOWED, ids=[arrange.__name__ for arrange, _ in FOLLOWED])
+@pytest.mark.parametrize(
+    ("arrange", "led_to"), FOLLOWED, ids=[arrange.__name__ for arrange, _led_to in FOLLOWED]
+)
 def test_what_only_root_or_the_owner_decides_is_followed(base: Path, arrange: Arrange, led_to: str) -> None:
     assert where(arrange(base)) == base / led_to
 
@@ -150,6 +174,12 @@ def below_alices_directory_in_public(base: Path) -> Path:
     return alices_directory_in_public(base) / "new"
 
 
+def alices_directory_where_a_group_may_write(base: Path) -> Path:
+    shared_directory(base / "staff", 0o2775)
+    owned_directory(base / "staff" / "restore", ALICE)
+    return base / "staff" / "restore"
+
+
 REFUSED: list[tuple[Arrange, str]] = [
     (alices_link, r"home/link is a symbolic link of uid 54321, .* name the directory itself"),
     (alices_link_on_the_way, r"home/link is a symbolic link of uid 54321"),
@@ -160,10 +190,14 @@ REFUSED: list[tuple[Arrange, str]] = [
     (alices_link_in_public, r"public/link is a symbolic link of uid 54321"),
     (alices_directory_in_public, r"public/restore belongs to uid 54321 and lies in .*/public, where"),
     (below_alices_directory_in_public, r"public/restore belongs to uid 54321"),
+    (
+        alices_directory_where_a_group_may_write,
+        r"staff/restore belongs to uid 54321 and lies in .*/staff, where others than root may make",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("arrange", "told"), REFUSED, ids=[arrange.__name__ for arrange, _ in REFUSED])
+@pytest.mark.parametrize(("arrange", "told"), REFUSED, ids=[arrange.__name__ for arrange, _told in REFUSED])
 def test_what_somebody_else_decides_is_refused_by_name_and_owner(
     base: Path, arrange: Arrange, told: str
 ) -> None:
@@ -322,12 +356,21 @@ def test_what_is_below_a_descriptor_is_reached_without_links(base: Path) -> None
         os.close(root)
 
 
-GUARDED = ["goal", "goal/deep/not/there/yet", "public/mine", "public/new"]
+GUARDED = [
+    "goal",
+    "goal/deep/not/there/yet",
+    "public/mine",
+    "public/new",
+    "of roots group/new",
+    "sticky, of a group/new",
+]
 
 
 @pytest.mark.parametrize("path", GUARDED)
 def test_a_place_whose_names_only_root_can_change_is_guarded(base: Path, path: str) -> None:
     owned_directory(base / "public" / "mine", 0)
+    shared_directory(base / "of roots group", 0o775, group=0)
+    shared_directory(base / "sticky, of a group", 0o3775)
     require_guarded(os.fsencode(base / path))
 
 
@@ -336,13 +379,15 @@ def test_a_place_whose_names_only_root_can_change_is_guarded(base: Path, path: s
     [
         ("home/inner", "home belongs to uid 54321, who could put something else in"),
         ("home/new/state", "home belongs to uid 54321"),
-        ("open/state", "everybody may rename what is in .*open: chmod o-w"),
+        ("open/state", "others than root may rename what is in .*open: chmod go-w"),
+        ("of a group/state", "others than root may rename what is in .*of a group: chmod go-w"),
         ("link/new", "link is a symbolic link of uid 54321"),
     ],
 )
 def test_a_place_that_others_can_exchange_is_not(base: Path, path: str, told: str) -> None:
     (base / "open").mkdir()
     (base / "open").chmod(0o777)
+    shared_directory(base / "of a group", 0o2775)
     owned_link(base / "link", base / "goal", ALICE)
     with pytest.raises(UnsafePathError, match=told):
         require_guarded(os.fsencode(base / path))
@@ -357,3 +402,20 @@ def test_modes_of_what_is_made_above_and_of_itself_do_not_depend_on_the_umask(ba
         os.umask(before)
     modes = [stat.S_IMODE((base / path).stat().st_mode) for path in ("a", "a/b", "a/b/c")]
     assert modes == [0o755, 0o755, 0o700]
+
+
+class Quicker(PosixPath):
+    """A path at which alice makes a directory in the moment before root does."""
+
+    def mkdir(self, mode: int = 0o777, parents: bool = False, exist_ok: bool = False) -> None:
+        if self.name == "quick":
+            owned_directory(Path(self), ALICE)
+        super().mkdir(mode, parents, exist_ok)
+
+
+@pytest.mark.parametrize("path", ["public/quick", "public/quick/state"])
+def test_what_others_put_where_a_directory_was_to_be_made_is_refused(base: Path, path: str) -> None:
+    with pytest.raises(UnsafePathError, match="public/quick belongs to uid 54321"):
+        make_guarded(Quicker(base / path), 0o700)
+    assert (base / "public" / "quick").stat().st_uid == ALICE
+    assert list((base / "public" / "quick").iterdir()) == []

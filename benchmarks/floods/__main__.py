@@ -67,10 +67,10 @@ def rounds(chance: random.Random, seconds: float, fixed: tuple[str, ...]) -> Ite
 
 
 def flood(
-    owners: Owners, chance: random.Random, seconds: float, fixed: tuple[str, ...], bar: float
+    owners: Owners, chance: random.Random, seconds: float, fixed: tuple[str, ...], bound: float
 ) -> list[Probe]:
     """Flood one agent, print what each round came to, and return what its owners saw."""
-    polled = probes(owners, bar)
+    polled = probes(owners, bound)
     stop = threading.Event()
     threads = [threading.Thread(target=probe.poll, args=(stop,)) for probe in polled]
     for thread in threads:

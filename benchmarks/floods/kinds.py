@@ -83,6 +83,13 @@ def fields(door: Door, chance: random.Random) -> None:
     ask(door, chance, request(body[:MEBIBYTE]))
 
 
+def separators(door: Door, chance: random.Random) -> None:
+    """Send as many fields as a small body or a query holds."""
+    many = chance.choice((b"a&", b"&", b"a=%41&")) * 4096
+    query = b"GET /papi/backup/job/list?" + many[:8000] + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    ask(door, chance, request(many[:8100]) if chance.random() < 0.7 else query)
+
+
 def large_form(door: Door, chance: random.Random) -> None:
     """Send a form of nearly a mebibyte, with credentials at its end."""
     ask(door, chance, request(b"paths=" + b"%2Fa" * 260_000 + b"&username=nobody&password=x"))
@@ -190,6 +197,7 @@ KINDS: dict[str, Callable[[Door, random.Random], None]] = {
         guess,
         multipart,
         fields,
+        separators,
         large_form,
         deep_json,
         too_large,

@@ -73,10 +73,10 @@ class Owners:
 
 @dataclass
 class Probe:
-    """One sort of call; ``bar`` is how many seconds each may take."""
+    """One sort of call; ``bound`` is how many seconds each may take."""
 
     name: str
-    bar: float
+    bound: float
     call: Callable[[], dict[str, object]]
     waits: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -97,7 +97,7 @@ class Probe:
     @property
     def holds(self) -> bool:
         """Whether every call was answered in time, and as it should be."""
-        return bool(self.waits) and not self.failures and max(self.waits) <= self.bar
+        return bool(self.waits) and not self.failures and max(self.waits) <= self.bound
 
     def line(self) -> str:
         """Return the figures of this sort."""
@@ -105,22 +105,22 @@ class Probe:
         p99 = waits[min(len(waits) - 1, int(len(waits) * 0.99))]
         return (
             f"{self.name:<34}{len(self.waits):>7} calls, {len(self.failures)} failed; waits: median"
-            f" {waits[len(waits) // 2]:.3f} s, p99 {p99:.3f} s, most {waits[-1]:.3f} s (bar {self.bar:g} s)"
+            f" {waits[len(waits) // 2]:.3f} s, p99 {p99:.3f} s, most {waits[-1]:.3f} s (bar {self.bound:g} s)"
         )
 
 
-def probes(owners: Owners, bar: float) -> list[Probe]:
+def probes(owners: Owners, bound: float) -> list[Probe]:
     """Return the four sorts; the password's bar has a check of the password in it."""
     cookie = owners.log_in()
     jobs = "/papi/backup/job/list.json"
     key = {"key": "torture", "api_token": owners.token}
     return [
-        Probe("root over the socket", bar, lambda: owners.send(owners.over_socket(), jobs, {})[1]),
-        Probe("a token over TCP", bar, lambda: owners.send(owners.over_tcp(), jobs, key)[1]),
-        Probe("a session over TCP", bar, lambda: owners.send(owners.over_tcp(), jobs, {}, cookie)[1]),
+        Probe("root over the socket", bound, lambda: owners.send(owners.over_socket(), jobs, {})[1]),
+        Probe("a token over TCP", bound, lambda: owners.send(owners.over_tcp(), jobs, key)[1]),
+        Probe("a session over TCP", bound, lambda: owners.send(owners.over_tcp(), jobs, {}, cookie)[1]),
         Probe(
             "the password from a known address",
-            2 * bar,
+            2 * bound,
             lambda: owners.send(owners.over_tcp(KNOWN_ADDRESS), "/papi/login.json", owners.password)[1],
         ),
     ]

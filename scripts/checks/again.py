@@ -51,7 +51,7 @@ def place_of(test: str) -> tuple[str, str]:
 
     What the agent and the collection both have is the agent's.
     """
-    path, _, name = test.partition("::")
+    path, _colons, name = test.partition("::")
     path = path.removeprefix("agent/")
     for directory in ("agent", "."):
         if path and (Path(directory) / path).exists():
@@ -62,7 +62,7 @@ def place_of(test: str) -> tuple[str, str]:
 @contextlib.contextmanager
 def busy_cores(number: int) -> Iterator[list[subprocess.Popen[bytes]]]:
     """Keep that many cores busy meanwhile."""
-    loops = [subprocess.Popen([sys.executable, "-c", _BUSY, str(os.getpid())]) for _ in range(number)]
+    loops = [subprocess.Popen([sys.executable, "-c", _BUSY, str(os.getpid())]) for _core in range(number)]
     try:
         yield loops
     finally:
@@ -97,7 +97,7 @@ class _Repetition:
         """Return how each run went that was not ended because another had failed."""
         numbers = iter(range(1, times + 1))
         with ThreadPoolExecutor(at_once) as pool:
-            runners = [pool.submit(self._go_through, numbers) for _ in range(at_once)]
+            runners = [pool.submit(self._go_through, numbers) for _runner in range(at_once)]
             try:
                 for runner in runners:
                     runner.result()

@@ -221,3 +221,14 @@ def test_no_restore_replaces_the_fact() -> None:
     settings = (ROLE / "templates/agent.toml.j2").read_text()
     protected = settings[settings.index("protected_paths") : settings.index("]")]
     assert '"/etc/ansible/facts.d/papi_backup.fact"' in protected
+
+
+def test_a_fact_that_is_there_is_mended_before_the_role_can_refuse_the_host() -> None:
+    block = yaml.safe_load((ROLE / "tasks/main.yml").read_text())[0]["block"]
+    first = [(task.get("ansible.builtin.include_tasks"), task.get("when")) for task in block[:4]]
+    assert first == [
+        (None, None),
+        ("facts.yml", "backup_agent__fact.stat.exists"),
+        ("look.yml", None),
+        ("facts.yml", "not backup_agent__fact.stat.exists"),
+    ]

@@ -24,7 +24,7 @@ def test_every_row_names_what_shows_it() -> None:
 
 @pytest.mark.parametrize("name", NAMED)
 def test_what_a_row_names_is_there(name: str) -> None:
-    path, _, test = name.partition("::")
+    path, _colons, test = name.partition("::")
     if test:
         places = [TOP / "agent/tests" / path, TOP / "tests/tooling" / path]
         assert any(place.exists() and f"def {test}(" in place.read_text() for place in places)

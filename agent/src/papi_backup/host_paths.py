@@ -45,12 +45,15 @@ class Step:
     @property
     def identity(self) -> Identity:
         """What the directory is, by whatever name."""
-        return self.status.st_dev, self.status.st_ino
+        return identity_of(self.status)
 
     @property
-    def is_open_to_all(self) -> bool:
-        """Whether everybody may make something in it."""
-        return bool(self.status.st_mode & stat.S_IWOTH)
+    def is_shared(self) -> bool:
+        """Whether others than its owner may make something in it; root's group and our own are no others."""
+        shared = stat.S_IWOTH
+        if self.status.st_gid not in (0, os.getegid()):
+            shared |= stat.S_IWGRP
+        return bool(self.status.st_mode & shared)
 
 
 class HeldDirectory:
@@ -112,6 +115,11 @@ class HeldDirectory:
         os.close(self._descriptor)
 
 
+def identity_of(status: os.stat_result) -> Identity:
+    """Return what a thing is, by whatever name."""
+    return status.st_dev, status.st_ino
+
+
 def by_descriptor(descriptor: int) -> bytes:
     """Return a path to the very thing a descriptor stands for; system calls may follow it."""
     return b"/proc/self/fd/%d" % descriptor
@@ -121,7 +129,8 @@ def hold(path: bytes) -> HeldDirectory:
     """Follow an absolute path to a directory, or to a free name in one.
 
     A symbolic link is followed where the link and all directories it was found through belong to root or
-    to the user of this process.  A directory that lies where everybody may make one has to be theirs too.
+    to the user of this process.  A directory that lies where others than a directory's owner may make one
+    has to be theirs too, unless it lies below a directory of somebody else, within which that owner decides.
     Raises :class:`UnsafePathError`, :class:`NothingThereError`, ``NotADirectoryError`` and other ``OSError``.
     """
     walk = _Walk()
@@ -181,9 +190,9 @@ def require_guarded(path: bytes, *, may_be_open: bool = False) -> None:
             )
         if may_be_open and whole and step is last:
             continue
-        if step.is_open_to_all and not step.status.st_mode & stat.S_ISVTX:
+        if step.is_shared and not step.status.st_mode & stat.S_ISVTX:
             raise UnsafePathError(
-                f"everybody may rename what is in {shown(step.path)}: chmod o-w {shown(step.path)},"
+                f"others than root may rename what is in {shown(step.path)}: chmod go-w {shown(step.path)},"
                 " or use another place"
             )
 
@@ -193,18 +202,20 @@ def make_guarded(path: Path, mode: int, above: int = _ABOVE_MODE, *, may_be_open
 
     One that is there keeps its mode.  Raises as :func:`require_guarded` does.
     """
-    require_guarded(os.fsencode(path), may_be_open=may_be_open)
-    missing = []
+    last, missing = path, []
     while not os.path.isdir(path):
         missing.append(path)
         path = path.parent
+    require_guarded(os.fsencode(last), may_be_open=may_be_open)
     for directory in reversed(missing):
-        wanted = mode if directory is missing[0] else above
+        wanted = mode if directory is last else above
         try:
             directory.mkdir(mode=wanted)
         except FileExistsError:
+            # Where everybody may make a directory, whoever was quicker need not be another process of ours.
+            require_guarded(os.fsencode(directory), may_be_open=may_be_open and directory is last)
             if directory.is_dir():
-                continue  # another process was quicker
+                continue
             raise
         directory.chmod(wanted)
 
@@ -227,16 +238,24 @@ def _is_own(status: os.stat_result) -> bool:
     return status.st_uid in (0, os.geteuid())
 
 
+def _is_for_whoever_comes_first(step: Step) -> bool:
+    """Whether others may make a directory for which the owner of this one does not answer.
+
+    Whoever a user lets into a directory of hers is hers to answer for; everybody is not.
+    """
+    return step.is_shared and (step.own or bool(step.status.st_mode & stat.S_IWOTH))
+
+
 def _enter(above: int, before: Step, name: bytes) -> tuple[int, Step]:
     """Open a directory and say what it is.  Raises :class:`UnsafePathError` and ``OSError``."""
     descriptor = os.open(name, _DIRECTORY, dir_fd=above)
     status = os.fstat(descriptor)
     step = Step(os.path.join(before.path, name), status, before.own and _is_own(status))
-    if before.is_open_to_all and not _is_own(status):
+    if _is_for_whoever_comes_first(before) and not _is_own(status):
         os.close(descriptor)
         raise UnsafePathError(
             f"{shown(step.path)} belongs to {whose(status.st_uid)} and lies in {shown(before.path)}, where"
-            " everybody may make a directory: name one that is root's, or lies in its owner's own directory"
+            " others than root may make a directory: name one that is root's, or that lies in its owner's own"
         )
     return descriptor, step
 
@@ -290,7 +309,7 @@ class _Walk:
         try:
             status = os.fstat(link)
             if stat.S_ISDIR(status.st_mode):
-                # A directory has taken the link's place meanwhile; the count bounds how often that is followed.
+                # A directory has taken the link's place meanwhile; the count bounds how often it is entered.
                 self._count_link(name)
                 return [name]
             if not stat.S_ISLNK(status.st_mode):

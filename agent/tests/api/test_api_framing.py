@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 
 import pytest
@@ -24,7 +25,7 @@ REFUSED: dict[str, bytes] = {
     "an encoding and another": POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
     "two encodings": POST + CHUNKED + CHUNKED + b"\r\n0\r\n\r\n",
     "more header lines than any client sends": POST + b"a: b\r\n" * 300 + b"\r\n",
-    "a body in single bytes": POST + CHUNKED + b"\r\n" + b"1\r\nx\r\n" * 200 + b"0\r\n\r\n",
+    "a body in single bytes": POST + CHUNKED + b"\r\n" + b"1\r\nx\r\n" * 300 + b"0\r\n\r\n",
 }
 
 
@@ -50,10 +51,25 @@ def test_equal_lengths_and_bodies_in_chunks_of_a_fair_size_are_taken(unchanged_a
     last = PING.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
     for body in (
         POST + b"Content-Length: 1\r\nContent-Length: 1\r\n\r\na",
-        POST + CHUNKED + b"\r\n" + b"1\r\nx\r\n" * 40 + b"0\r\n\r\n",
+        POST + CHUNKED + b"\r\n" + b"1\r\nx\r\n" * 60 + b"0\r\n\r\n",
         POST + CHUNKED + b"\r\n" + (b"200\r\n" + b"x" * 512 + b"\r\n") * 200 + b"0\r\n\r\n",
     ):
         assert spoken(unchanged_api, "port", body + last).count(b"pong") == 2
+
+
+@pytest.mark.parametrize("via", ["port", "socket"])
+def test_a_body_of_a_known_length_may_be_written_in_many_small_pieces(
+    unchanged_api: RunningApi, via: str
+) -> None:
+    with unchanged_api.tcp_socket() if via == "port" else unchanged_api.unix_socket() as connection:
+        if via == "port":
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.sendall(POST + b"Connection: close\r\nContent-Length: 300\r\n\r\n")
+        for _unused in range(300):
+            connection.sendall(b"x")
+            time.sleep(0.001)
+        with connection.makefile("rb") as answer:
+            assert b"pong" in answer.read()
 
 
 def test_a_head_of_up_to_64_kib_is_taken(unchanged_api: RunningApi) -> None:

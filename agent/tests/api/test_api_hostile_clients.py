@@ -112,6 +112,27 @@ def test_more_connections_than_a_listener_has_push_out_the_longest_quiet_ones(
         assert b"pong" in crowd[-1].makefile("rb").read()
 
 
+def test_a_crowd_of_one_address_pushes_out_its_own_and_not_who_came_before(
+    tmp_path: Path, held: ExitStack
+) -> None:
+    with running_api(tmp_path, limits=Limits(connections=30)) as api:
+
+        def silent(address: str) -> socket.socket:
+            connection = held.enter_context(socket.socket())
+            connection.settimeout(PATIENT)
+            connection.bind((address, 0))
+            connection.connect(("127.0.0.1", api.server.tcp_port))
+            return connection
+
+        # Of the owner's, one is in the network that the crowd comes from.
+        owners = [silent("127.3.0.1"), silent("127.3.0.1"), silent("127.7.0.2")]
+        crowd = [silent("127.7.0.1") for _unused in range(100)]
+        assert hung_up(crowd[0])
+        for owner in owners:
+            owner.sendall(b"GET /papi/ping HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            assert b"pong" in owner.makefile("rb").read()
+
+
 def test_who_waits_for_an_answer_is_not_pushed_out(tmp_path: Path, held: ExitStack) -> None:
     with running_api(tmp_path, limits=Limits(connections=10)) as api:
         asked, release, answers = threading.Event(), threading.Event(), []

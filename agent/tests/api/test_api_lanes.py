@@ -18,9 +18,11 @@ import pytest
 from running_api import RunningApi, running_api
 
 from papi_backup.api import raw_parameters
-from papi_backup.api.lanes import THREADS
-from papi_backup.api.request import Limits
+from papi_backup.api.lanes import THREADS, lane_of_stranger
+from papi_backup.api.raw_parameters import raw_parameters as fields_of
+from papi_backup.api.request import Limits, Request, head_of
 from papi_backup.state import passwords
+from papi_backup.state.database import StateError
 
 JOBS = "/papi/backup/job/list"
 STRANGERS = 60
@@ -83,10 +85,99 @@ def test_owners_are_answered_while_every_check_of_a_strangers_password_hangs(
     monkeypatch.setattr(passwords.hashlib, "scrypt", hang)
     try:
         with strangers(api, b"username=nobody&password=x"):
+            while not hang.entered:
+                time.sleep(0.01)
             owners_are_answered(api, *owners)
-            assert 1 <= hang.entered <= THREADS["password"]
+            assert hang.entered <= THREADS["password"]
     finally:
         hang.release()
+
+
+def test_owners_are_answered_while_nobody_finds_out_who_any_stranger_is(
+    api: RunningApi, owners: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The cookie's session is used for the first time here.
+    hang = Hang(api.server._dispatcher.meet)
+    monkeypatch.setattr(api.server._dispatcher, "meet", hang)
+    large = {"key": "ci", "api_token": owners[1], "paths": json.dumps(["/a"] * 60_000)}
+    try:
+        with strangers(api, b"username=nobody&password=x"):
+            while hang.entered < THREADS["stranger"]:
+                time.sleep(0.01)
+            owners_are_answered(api, *owners)
+            assert hang.entered == THREADS["stranger"]
+            assert api.call("POST", JOBS, large, via="port").data == []
+            assert api.call("POST", JOBS, dict(reversed(large.items())), via="port").data == []
+    finally:
+        hang.release()
+
+
+def test_a_refusal_is_told_while_nobody_finds_out_who_any_stranger_is(
+    api: RunningApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check, meet = Hang(passwords.hashlib.scrypt), Hang(api.server._dispatcher.meet)
+    monkeypatch.setattr(passwords.hashlib, "scrypt", check)
+    told: list[object] = []
+    wrong = {"username": "admin", "password": "x"}
+    refused = threading.Thread(
+        target=lambda: told.append(api.call("POST", "/papi/login", wrong, via="port").error[0])
+    )
+    refused.start()
+    try:
+        while not check.entered:
+            time.sleep(0.01)
+        monkeypatch.setattr(api.server._dispatcher, "meet", meet)
+        with strangers(api, b"username=nobody&password=x"):
+            while meet.entered < THREADS["stranger"]:
+                time.sleep(0.01)
+            check.release()
+            refused.join(SOON)
+            assert told == [3004]
+    finally:
+        check.release()
+        meet.release()
+        refused.join()
+
+
+@pytest.mark.parametrize("where", ["query", "body"])
+def test_a_small_request_that_is_all_separators_does_not_rest_where_small_ones_wait(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def request_of(text: bytes) -> Request:
+        query, body = (text, b"") if where == "query" else (b"", text)
+        scope = {"type": "http", "method": "POST", "path": JOBS, "query_string": query, "headers": []}
+        return Request(head_of(scope | {"scheme": "http", "client": ("127.0.0.1", 1)}), body)
+
+    assert lane_of_stranger(request_of(b"a&" * 4000)) == "bulky"
+    assert lane_of_stranger(request_of(b"a&" * 256 + b"a" * 7000)) == "stranger"
+    rests: list[float] = []
+    monkeypatch.setattr(raw_parameters.time, "sleep", rests.append)
+    # As if the thread had computed for a second whenever anybody looks.
+    computed = iter(range(1_000_000))
+    monkeypatch.setattr(raw_parameters.time, "thread_time", lambda: float(next(computed)))
+    for number in range(2):
+        text = b"a&" * (256, 4000)[number]
+        request = request_of(text)
+        fields_of(request.head.query, "", request.body, ("username",))
+        assert bool(rests) is bool(number)
+    rests.clear()
+    wide = json.dumps({f"a{number}": 1 for number in range(700)}).encode()
+    assert lane_of_stranger(Request(request_of(b"").head, wide)) == "stranger"
+    fields_of(b"", "", wide, ("username",))
+    assert rests == []
+
+
+@pytest.mark.parametrize(("what", "size"), [("verify", 0), ("verify", 100_000), ("identity_of", 100_000)])
+def test_a_state_that_cannot_be_written_is_told_in_an_envelope(
+    api: RunningApi, monkeypatch: pytest.MonkeyPatch, what: str, size: int
+) -> None:
+    def full(*arguments: object) -> None:
+        raise StateError("state.db: the disk is full")
+
+    monkeypatch.setattr(api.world.services.access, what, full)
+    fields = (RIGHT if what == "verify" else {}) | {"paths": "x" * size}
+    reply = api.call("POST", JOBS, fields, via="port", cookie="PHPSESSID=x")
+    assert reply.error == (3015, "state.db: the disk is full")
 
 
 def test_owners_are_answered_while_the_parsing_of_all_large_requests_hangs(
@@ -97,6 +188,8 @@ def test_owners_are_answered_while_the_parsing_of_all_large_requests_hangs(
     part = b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\nx\r\n'
     try:
         with strangers(api, part * 100 + b"--b--\r\n", "multipart/form-data; boundary=b"):
+            while not hang.entered:
+                time.sleep(0.01)
             owners_are_answered(api, *owners)
             assert hang.entered == THREADS["bulky"]
             # Who waits is few; the others are told to come again.

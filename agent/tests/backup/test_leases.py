@@ -70,7 +70,7 @@ def test_leases_that_are_never_given_back_cost_one_budget_in_all_and_their_files
     tmp_path: Path,
 ) -> None:
     """The kernel would take each of them after 45 seconds."""
-    bench = Bench(Patience(0.3))
+    bench = Bench(Patience(0.3, glances=0.3))
     paths = [tmp_path / f"{number:04}" for number in range(1000)]
     for path in paths:
         path.write_bytes(b"content")
@@ -103,6 +103,17 @@ def test_the_patience_of_a_job_is_shared_by_its_processes_and_spent_once() -> No
     process = multiprocessing.get_context("fork").Process(target=wait_for_many)
     process.start()
     process.join()
-    assert (process.exitcode, tries.value) == (0, 20)
+    assert (process.exitcode, tries.value) == (0, 20 + 10)
     wait_for_many()
-    assert tries.value == 20
+    assert tries.value == 20 + 10
+
+
+def test_a_lease_that_is_given_back_at_once_is_waited_for_also_when_the_patience_is_spent() -> None:
+    patience = Patience(0.01)
+    with pytest.raises(BlockingIOError):
+        patience.outlast(never)
+    assert patience.outlast(lambda: 7) == 7
+
+
+def never() -> int:
+    raise BlockingIOError

@@ -5,12 +5,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from backing_host import Host
+from planting import entry_of, manifests_of, plant
 
 from papi_backup.engine.backup import run_backup
+from papi_backup.engine.backup.commit import write_manifest
 from papi_backup.engine.backup.result import find_backup
+from papi_backup.engine.backup.setup import WriterSetup
 from papi_backup.model.errors import DecryptionKeyError
 from papi_backup.model.job import BackupOrder, JobResult, Progress
 from papi_backup.model.secret import Secret
@@ -81,6 +85,35 @@ def test_a_planted_manifest_of_the_same_id_hides_nothing(host: Host) -> None:
     date, rest = manifest.name.split("-", 1)
     for year in ("1990", "2025"):
         manifest.with_name(f"{year}{date[4:]}-{rest}").write_bytes(bytes(manifest.stat().st_size))
+    found = find_backup(host.storage(), order_of(host)).result
+    assert found is not None
+    assert found.catalog_path == told.catalog_path
+
+
+def test_a_hundred_of_the_same_id_hide_nothing(host: Host) -> None:
+    host.key = "open sesame"
+    told = backed_up(host)
+    place = host.base / "storage"
+    (manifest,) = manifests_of(place)
+    genuine = entry_of(place, manifest)
+    for number in range(100):
+        planted = plant(place, genuine, number, later=-1 - number, instance=host.instance)
+        chain_and_date, rest = planted.name.rsplit(f"ff{number:014x}", 1)
+        planted.rename(planted.with_name(f"{chain_and_date}{ID}{rest}"))
+    found = find_backup(host.storage(), order_of(host)).result
+    assert found is not None
+    assert found.catalog_path == told.catalog_path
+
+
+def test_of_two_without_encryption_that_open_the_first_on_the_storage_is_the_backup(host: Host) -> None:
+    told = backed_up(host)
+    genuine = host.opened()
+    later = genuine.entry.date + timedelta(seconds=5)
+    forged = replace(genuine.manifest, date=f"{later:%Y-%m-%dT%H:%M:%SZ}")
+    context = genuine.context(ID)
+    setup = WriterSetup(genuine.keys, context, genuine.header.chunker, host.name, "etc", host.file_size)
+    made = write_manifest(host.storage(), setup, genuine.header, forged, replace(genuine.entry, date=later))
+    assert host.opened(made).manifest == forged
     found = find_backup(host.storage(), order_of(host)).result
     assert found is not None
     assert found.catalog_path == told.catalog_path

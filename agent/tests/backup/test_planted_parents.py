@@ -12,7 +12,10 @@ import pytest
 from backing_host import Host
 from planting import copy_header, copy_whole, entry_of, manifests_of, plant
 
+from papi_backup.engine.authentic import SECONDS
 from papi_backup.engine.backup.check import check_key
+from papi_backup.engine.backup.parent import Earlier, choose_parent
+from papi_backup.engine.catalog import list_manifests
 from papi_backup.model.errors import CorruptedBackupError, DecryptionKeyError
 from papi_backup.model.secret import Secret
 
@@ -123,14 +126,45 @@ def test_a_clock_that_was_ahead_still_counts_when_the_mark_names_its_backup(host
     assert host.back_up("inc").backup_date == ahead + timedelta(seconds=1)
 
 
-def test_a_hundred_planted_ones_do_not_keep_from_the_own_chain(host: Host) -> None:
+def plant_a_hundred(host: Host) -> None:
     place = store_of(host)
     beside = entry_of(place, newest(host))
     for number in range(100):
         plant(place, beside, number, later=1 + number, instance=host.instance)
+
+
+def test_a_hundred_planted_ones_do_not_keep_from_the_own_chain(host: Host) -> None:
+    plant_a_hundred(host)
     result = host.back_up("inc")
     assert result.backup_type == "inc"
     assert any("and 90 more" in warning for warning in result.warnings)
+
+
+@pytest.mark.parametrize("seconds", [0.0, SECONDS], ids=["no time", "time"])
+@pytest.mark.parametrize("remembered", [True, False], ids=["chain key known", "chain key forgotten"])
+def test_whatever_planted_ones_cost_the_own_backup_is_opened(
+    host: Host, seconds: float, remembered: bool
+) -> None:
+    own = newest(host)
+    plant_a_hundred(host)
+    if not remembered:
+        host.chain_keys.clear()
+    storage, order = host.storage(), host.order()
+    earlier = Earlier(storage, order, list_manifests(storage, host.name, "etc"), seconds)
+    choice = choose_parent(storage, order, earlier, host.clock, None)
+    assert choice.reason == ""
+    assert choice.parent is not None
+    assert choice.parent.opened.entry == entry_of(store_of(host), own)
+
+
+def test_a_test_of_the_key_opens_the_own_backup_whatever_planted_ones_cost(host: Host) -> None:
+    encrypted = bool(host.key)
+    plant_a_hundred(host)
+    assert check_key(host.storage(), host.order(), seconds=0).startswith("the newest backup can be opened")
+    if encrypted:
+        host.key = "another"
+        with pytest.raises(DecryptionKeyError):
+            check_key(host.storage(), host.order(), seconds=0)
 
 
 def test_a_hundred_other_installations_make_one_short_warning(host: Host) -> None:

@@ -11,8 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from papi_backup.api.connections import FEW
+from papi_backup.api.framing import _FREE_CHUNKS, HEADER_LINES
+from papi_backup.api.raw_parameters import _SMALL_BYTES, _SMALL_FIELDS, _SMALL_MULTIPART_BYTES
 from papi_backup.api.request import Limits
 from papi_backup.api.serving import KEEP_ALIVE_SECONDS
+from papi_backup.api.token_sight import _WINDOW_BYTES
 from papi_backup.cli import main
 from papi_backup.config import ApiSettings, load_settings
 from papi_backup.services import access, brake
@@ -62,12 +66,16 @@ def test_the_numbers_on_the_page_are_the_programs() -> None:
         f"default {ApiSettings().session_idle_seconds}",
         f"| one name at one address | {pair.free} | 1 s, doubled with each failure, up to {pair.longest} s |",
         f"| one address, whatever the names | {address.free} | the same |",
-        f"| one name, from anywhere | {account.free} | the same, up to {account.longest} s |",
+        f"at a name that {account.free} attempts in a row failed at",
+        f"in the first and the last {_WINDOW_BYTES >> 10} KiB of a body",
+        f"one for each 256 bytes, but for {_FREE_CHUNKS}",
+        f"({_SMALL_BYTES >> 10} KiB, {_SMALL_FIELDS} `&`; multipart {_SMALL_MULTIPART_BYTES >> 10} KiB)",
+        f"of the network and address that have most (above {FEW})",
         f"forgotten {brake.FORGET_SECONDS / 60:g} minutes after",
         f"({AUTHORITY_LIFE.days // 365} years) and a certificate ({SERVER_LIFE.days} days), which is renewed"
         f" {RENEW_BEFORE.days} days before",
-        f"| head of a request | 64 KiB, {limits.head_seconds:g} s |",
-        f"| body | {limits.body >> 20} MiB, {limits.body_seconds:g} s |",
+        f"| head of a request | 64 KiB, {HEADER_LINES} lines, {limits.head_seconds:g} s |",
+        f"| body | {limits.body >> 20} MiB, {limits.body_seconds:g} s;",
         f"| idle connection | {KEEP_ALIVE_SECONDS} s |",
         f"| connections | {limits.connections} a listener;",
     ):

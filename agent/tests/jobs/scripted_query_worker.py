@@ -57,6 +57,8 @@ class ScriptedAnswers:
         return FoundBackup(JobResult("it is there", "full", 4, 3, 2, 1) if there else None)
 
     def plan_restore(self, question: PlanRestore) -> RestorePlanSummary:
+        self.host_key = question.order.access.storage.storage_name.partition("shows ")[2]
+        behave(question.order.access)
         target = question.order.options.target_dir
         return RestorePlanSummary("h/etc/x", DATE, "inc", "i", 2, 3, 99, 1, 1, 1, 1, (target,), ())
 

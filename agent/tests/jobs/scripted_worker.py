@@ -51,8 +51,8 @@ class ScriptedEngine:
         elif act == "babbles":
             os.write(message_pipe(), b"no message\n")
             time.sleep(60)
-        elif act in ("lingers", "meets"):
-            linger(order)
+        elif act in ("lingers", "meets", "meets_late"):
+            linger(order, report)
         note(order, "nice", str(os.nice(0)))
         return result(order)
 
@@ -69,10 +69,15 @@ class ScriptedEngine:
         return JobResult(text, "inc", 5, 1, 5, 0, high_water=mark)
 
 
-def linger(order: BackupOrder) -> None:
-    act, _, shown = order.backup_name.partition("-")
-    if act == "meets":
+def linger(order: BackupOrder, report: Report) -> None:
+    act, _dash, shown = order.backup_name.partition("-")
+    if act == "meets_late":
+        report(Progress(committing=True))
+        wait_for(state_of(order) / "go")
+    if act != "lingers":
         os.write(message_pipe(), dump_message(HostKeySeen(f"ssh-ed25519 {shown}")))
+    if act == "meets_late":
+        time.sleep(60)
     else:
         spawn_helper()
 

@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,10 +21,11 @@ from papi_backup.engine.storage.opener import acquainted
 from papi_backup.jobs.host_keys import pin_host_key
 from papi_backup.jobs.orders import HostKeySeen, dump_message, load_message
 from papi_backup.jobs.query_helper import QueryHelper
-from papi_backup.model.errors import InvalidStorageError
+from papi_backup.model.errors import InvalidStorageError, NoSuchEntityError
 from papi_backup.model.host_key import fingerprint
-from papi_backup.model.job import Job
-from papi_backup.model.secret import Secret
+from papi_backup.model.job import BackupOrder, Job, JobResult, RestoreOptions, RestoreOrder
+from papi_backup.model.schedule import SourceSet
+from papi_backup.model.secret import NO_SECRET, Secret
 from papi_backup.model.storage import S3Storage, SshId, SshStorage, StorageAccess
 from papi_backup.state.store import Store
 
@@ -49,9 +53,9 @@ def ended(agent: Agent, job: Job) -> Job:
     return agent.job(job)
 
 
-def backup(agent: Agent, entry: SshStorage, shown: str) -> Job:
+def backup(agent: Agent, entry: SshStorage, shown: str, act: str = "meets") -> Job:
     """Queue a job whose worker is shown a key."""
-    config = agent.config(f"meets-{shown.split()[1]}")
+    config = agent.config(f"{act}-{shown.split()[1]}")
     agent.store.configs.update(replace(config, storage_id=entry.storage_id))
     return agent.supervisor.enqueue_backup(agent.store.configs.get(config.backup_id), "full")
 
@@ -74,6 +78,53 @@ def test_of_two_jobs_that_meet_a_server_at_once_one_remembers_and_the_other_comp
     assert failed.error_code == InvalidStorageError.code
     assert "the host key of ssh.example port 22 has changed" in failed.description
     assert known(agent.store, entry) == {0: KEY, 1: OTHER}[ends.index(failed) ^ 1]
+
+
+def test_a_job_that_was_shown_another_key_asks_that_server_nothing_more(
+    agent: Agent, entry: SshStorage
+) -> None:
+    agent.start()
+    job = backup(agent, entry, KEY, "meets_late")
+    agent.running(job)
+    pin_host_key(agent.store, entry, OTHER)
+    (unsettled,) = agent.store.unsettled_jobs.all()
+    agent.storage.holds[unsettled.backup] = JobResult("a forged backup", "full", 1, 1, 1, 1)
+    (agent.settings.state_dir / "go").touch()
+    done = ended(agent, job)
+    assert (done.job_status, done.error_code) == ("failed", InvalidStorageError.code)
+    assert "has changed" in done.description
+    assert (agent.storage.asked, agent.store.unsettled_jobs.all()) == ([], [])
+
+
+def refuse_writes(agent: Agent) -> None:
+    """Have the state refuse to change a storage, as a full disk would."""
+    with sqlite3.connect(agent.settings.state_dir / "state.db") as other:
+        other.execute("CREATE TRIGGER full BEFORE UPDATE ON storages BEGIN INSERT INTO gone VALUES (1); END")
+
+
+def test_a_job_goes_on_where_the_state_cannot_remember_its_key(
+    agent: Agent, entry: SshStorage, caplog: pytest.LogCaptureFixture
+) -> None:
+    refuse_writes(agent)
+    agent.start()
+    assert ended(agent, backup(agent, entry, KEY)).job_status == "success"
+    assert "storage 'met': its host key is not remembered: " in caplog.text
+    assert known(agent.store, entry) == ""
+
+
+def test_a_list_that_was_answered_is_one_where_the_state_cannot_remember_its_key(
+    agent: Agent, entry: SshStorage, caplog: pytest.LogCaptureFixture
+) -> None:
+    refuse_writes(agent)
+    shows = replace(entry, storage_name=f"shows {KEY}")
+    agent.store.storages.delete(entry.storage_id)
+    added = agent.store.storages.add(replace(shows, storage_id=0))
+    helper = QueryHelper(WORKER, seen=partial(pin_host_key, agent.store))
+    try:
+        assert helper.list_host_names(StorageAccess(added, agent.store.ssh_ids.list()[0]))
+    finally:
+        helper.stop()
+    assert "its host key is not remembered: " in caplog.text
 
 
 def test_many_first_contacts_at_once_remember_one_key(agent: Agent, entry: SshStorage) -> None:
@@ -159,6 +210,34 @@ def test_a_list_on_a_real_server_remembers_its_key_and_refuses_another(
             helper.list_host_names(StorageAccess(other, real.ssh_id))
     finally:
         helper.stop()
+
+
+def plan(helper: QueryHelper, access: StorageAccess) -> None:
+    options = RestoreOptions(1, "etc", datetime.now(UTC), "h", NO_SECRET, target_dir="/t")
+    with pytest.raises(NoSuchEntityError):
+        helper.plan_restore(RestoreOrder("h", access, options, ("/state",), plan_only=True))
+
+
+def find(helper: QueryHelper, access: StorageAccess) -> None:
+    order = BackupOrder("h", "0" * 16, "etc", "full", access, SourceSet(("/etc",)), NO_SECRET, "/s", "/c")
+    assert helper.find_backup(order).result is None
+
+
+@pytest.mark.parametrize("contact", [plan, find])
+def test_plans_and_questions_about_lost_jobs_remember_the_key_as_well(
+    agent: Agent,
+    real: StorageAccess,
+    sshd_server: SshServer,
+    contact: Callable[[QueryHelper, StorageAccess], None],
+) -> None:
+    helper = QueryHelper(seen=partial(pin_host_key, agent.store))
+    try:
+        contact(helper, real)
+    finally:
+        helper.stop()
+    pinned = agent.store.storages.get(real.storage.storage_id)
+    assert isinstance(pinned, SshStorage)
+    assert pinned.host_key == sshd_server.sshd.host_key
 
 
 def test_who_opens_many_connections_meets_the_server_first(

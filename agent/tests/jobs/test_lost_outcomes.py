@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -196,6 +197,27 @@ class TestWhileTheAgentLives:
         )
         assert others(agent, job) == []
 
+    def test_a_manifest_that_arrives_after_the_answer_is_found_by_the_next_look(self, agent: Agent) -> None:
+        (agent.settings.state_dir / "go").touch()
+        job = agent.start().enqueue_backup(agent.config("vanishes"), "full")
+        assert agent.ended(job).description.endswith("; what it left on the storage is no backup")
+        agent.supervisor.stop(timeout=0)
+        agent.storage.holds[unsettled_of(agent, job).backup] = FOUND
+        agent.start()
+        eventually(lambda: agent.job(job).job_status == "success", "the row is put right")
+        assert agent.job(job).description == FOUND.description
+        assert agent.store.unsettled_jobs.all() == []
+
+    def test_one_more_look_is_the_last_and_says_the_same(self, agent: Agent) -> None:
+        (agent.settings.state_dir / "go").touch()
+        job = agent.start().enqueue_backup(agent.config("vanishes"), "full")
+        told = agent.ended(job).description
+        for looks in (2, 2):
+            agent.supervisor.stop(timeout=0)
+            agent.start()
+            eventually(lambda: not agent.store.unsettled_jobs.all(), "the outcome is certain")
+            assert (agent.job(job).description, len(agent.storage.asked)) == (told, looks)
+
     def test_an_error_while_the_manifest_is_written_does_not_decide(self, agent: Agent) -> None:
         job = agent.start().enqueue_backup(agent.config("stumbles_late"), "full")
         assert agent.ended(job).description == (
@@ -234,6 +256,30 @@ class TestRunsThatWereLost:
         jobs = agent.store.jobs.list()
         assert [job.job_status for job in jobs] == ["failed"] * 3
         assert [job.request_id for job in jobs] == [request, "requeue:1:2", "requeue:2:3"]
+
+    def test_a_request_id_that_somebody_took_costs_that_run_and_no_other(self, agent: Agent) -> None:
+        job = died_with(agent)
+        other = agent.config("other")
+        taken = Job(0, "backup", "waiting", "other", "full", datetime.now(UTC), request_id="requeue:1:2")
+        agent.store.jobs.add(taken, JobRequest(backup_id=other.backup_id))
+        supervisor = agent.start()
+        assert agent.ended(job).description.endswith("; what it left on the storage is no backup")
+        assert agent.ended(supervisor.enqueue_backup(other, "inc")).job_status == "success"
+        assert [each.backup_name for each in others(agent, job)] == ["other", "other"]
+
+    def test_a_run_that_was_cancelled_while_its_storage_was_asked_is_not_tried_again(
+        self, agent: Agent, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO)
+        job = died_with(agent)
+        agent.storage.gate.clear()
+        supervisor = agent.start()
+        eventually(lambda: agent.storage.asked, "the storage is asked")
+        supervisor.cancel(job.job_id, "somebody")
+        eventually(lambda: "is not tried again: cancelled by somebody" in caplog.text, "it is heard")
+        agent.storage.gate.set()
+        assert agent.ended(job).job_status == "failed"
+        assert others(agent, job) == []
 
     def test_a_run_whose_configuration_is_gone_is_not_tried_again(self, agent: Agent) -> None:
         job = died_with(agent)

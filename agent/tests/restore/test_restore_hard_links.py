@@ -5,11 +5,15 @@
 from __future__ import annotations
 
 import os
+import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from interposed import InterposingOpener
 from restoring import RestoringHost, flip
 
+from papi_backup.engine.restore.job import run_restore
 from papi_backup.model.errors import CorruptedBackupError, TransferError
 
 CONTENT = b"one file, three names"
@@ -74,3 +78,33 @@ def test_damage_of_the_content_names_the_volume_for_every_name(linked: Restoring
         linked.restore(linked.order(out))
     assert caught.value.object_name == linked.name_of(volume)
     assert not (linked.restored(out) / "A2").exists()
+
+
+def her_own_file(place: Path) -> None:
+    place.write_bytes(b"hers")
+
+
+def a_link_of_hers(place: Path) -> None:
+    place.symlink_to("/etc/passwd")
+
+
+@pytest.mark.parametrize("make", [her_own_file, a_link_of_hers])
+def test_nothing_that_took_the_place_of_a_first_name_gets_the_other_names(
+    linked: RestoringHost, out: Path, make: Callable[[Path], None]
+) -> None:
+    """Whoever owns the directory can do that before the others are linked, which may lie elsewhere."""
+    (linked.tree / "later").write_bytes(random.Random(0).randbytes(20 << 20))
+    linked.back_up()
+    first = linked.restored(out) / "A1"
+
+    def replace(name: str, reads: int) -> None:
+        del name, reads
+        if first.is_file() and first.read_bytes() == CONTENT and not (out / "hers").is_symlink():
+            make(out / "hers")
+            (out / "hers").rename(first)
+
+    opener = InterposingOpener(linked.base / "store", replace)
+    with pytest.raises(TransferError, match="its first name was replaced before it could be linked"):
+        run_restore(linked.order(out), opener, linked.reports.append)
+    assert sorted(found.name for found in first.parent.iterdir()) == ["A1", "later", "other"]
+    assert first.lstat().st_nlink == 1

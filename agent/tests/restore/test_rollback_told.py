@@ -123,6 +123,14 @@ def test_a_backup_whose_outcome_was_lost_raises_the_mark_when_it_is_restored(
     assert host.restore(stranger).high_water == ""
 
 
+def test_a_backup_under_an_earlier_name_of_this_host_leaves_the_mark_alone(
+    host: RestoringHost, store: Path, out: Path
+) -> None:
+    mark = os.fspath(manifests_of(store)[0].relative_to(store / "catalog")).replace("host", "renamed", 1)
+    order = host.order(out, host_name="renamed.example", high_water=mark)
+    assert host.restore(order).high_water == ""
+
+
 def test_a_backup_without_encryption_raises_no_mark_for_anybody_can_have_written_it(
     tmp_path: Path, out: Path
 ) -> None:

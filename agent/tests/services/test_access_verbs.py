@@ -15,6 +15,7 @@ from papi_backup.model.secret import Secret
 from papi_backup.services.access import AccessService
 from papi_backup.services.brake import MAXIMUM_KEYS, BrakeKey, FailureBrake, Limit
 from papi_backup.state import passwords
+from papi_backup.state.database import StateError
 from papi_backup.state.login_addresses import MAXIMUM_PER_NAME
 
 RIGHT, WRONG = Secret("secret"), Secret("wrong")
@@ -196,6 +197,17 @@ def test_an_address_is_known_over_a_restart_until_the_password_changes(world: Wo
     assert again.knows_address("10.0.0.1") and not again.knows_address("10.0.0.2")
     world.store.accounts.remove("admin")
     assert not again.knows_address("10.0.0.1")
+
+
+def test_the_right_password_lets_in_where_the_address_cannot_be_written_down(
+    access: AccessService, world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(name: str, address: str) -> None:
+        raise StateError("state.db: the disk is full")
+
+    monkeypatch.setattr(world.store.login_addresses, "note", full)
+    assert access.verify("admin", RIGHT, "a").name == "admin"
+    assert "'admin' logged in from is not remembered: state.db: the disk is full" in caplog.text
 
 
 def test_an_account_has_a_bounded_number_of_known_addresses(world: World) -> None:

@@ -42,6 +42,16 @@ def test_a_request_id_of_another_call_is_refused(world: World) -> None:
         world.services.jobs.restore(RESTORE, "r1")
 
 
+@pytest.mark.parametrize("reserved", ["requeue:1:3", "requeue:1", "requeue:of mine"])
+def test_a_request_id_of_the_agents_own_is_refused_and_queues_nothing(world: World, reserved: str) -> None:
+    for apply in (True, False):
+        with pytest.raises(InvalidParameterError, match=r"'request_id'.*'requeue:'"):
+            world.services.jobs.run_backup("system", "full", reserved, apply=apply)
+    with pytest.raises(InvalidParameterError, match=r"'request_id'.*'requeue:'"):
+        world.services.jobs.restore(RESTORE, reserved)
+    assert world.services.jobs.list() == []
+
+
 def test_a_restore_is_of_this_host_and_of_the_key_that_was_given(world: World) -> None:
     job = world.services.jobs.restore(RESTORE, "r1")
     assert world.services.jobs.restore(RESTORE, "r1") == job

@@ -142,5 +142,5 @@ def test_a_socket_below_a_directory_for_everybody_is_replaced_by_root_alone(tmp_
     (tmp_path / "public").chmod(0o1777)
     listen_in(tmp_path / "public")
     (tmp_path / "public").chmod(0o777)
-    with pytest.raises(InternalError, match="everybody may rename"):
+    with pytest.raises(InternalError, match="others than root may rename"):
         listen_in(tmp_path / "public")

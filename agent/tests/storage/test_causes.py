@@ -244,7 +244,7 @@ def test_each_exception_has_its_code_at_each_call_over_s3(call: str) -> None:
     for name, fate, error in outcomes(sender, lambda: CALLS[call](storage)):
         # A writer repeats parts by itself, and has given up.
         wanted = TransferError if call == "write_parts" and fate == PASSES else FATES[fate]
-        assert type(error) is wanted, name
+        assert error.__class__ is wanted, name
         assert str(error), name
 
 
@@ -261,7 +261,7 @@ def test_each_exception_has_its_code_while_an_object_is_read() -> None:
     sender.while_reading = True
     storage = s3_on(sender)
     for name, fate, error in outcomes(sender, lambda: storage.get("data/1", 0, 5)):
-        assert type(error) is FATES[fate], name
+        assert error.__class__ is FATES[fate], name
 
 
 # -- SSH -----------------------------------------------------------------------------------------

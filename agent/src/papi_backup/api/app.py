@@ -9,6 +9,7 @@ than strangers, whose requests are looked at only as far as finding out who call
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from typing import TypeVar
@@ -22,11 +23,19 @@ from starlette.types import Receive, Scope, Send
 
 from papi_backup.api.cookies import GoodCookies
 from papi_backup.api.dispatch import Dispatcher, Reply, Target, error_reply
-from papi_backup.api.gate import Entry, Gate, PasswordClaim
+from papi_backup.api.gate import Entry, Gate, PasswordClaim, cookie_token
 from papi_backup.api.lanes import THREADS, Lane, lane_by_content, lane_of, lane_of_stranger
 from papi_backup.api.password_checks import PasswordChecks
 from papi_backup.api.request import BadBodyError, BodyReader, ClientGoneError, Head, Limits, Request, head_of
-from papi_backup.model.errors import InternalError, InvalidParameterError, TooManyRequestsError
+from papi_backup.api.token_sight import TokenSight
+from papi_backup.model.errors import (
+    InternalError,
+    InvalidParameterError,
+    PapiError,
+    TooManyRequestsError,
+)
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Leaves = Callable[[], Awaitable[None]]
@@ -51,6 +60,7 @@ class BackupApplication:
         self._lanes = {lane: anyio.CapacityLimiter(threads) for lane, threads in THREADS.items()}
         self._passwords = PasswordChecks(gate, self._lanes["password"])
         self._cookies = GoodCookies()
+        self._tokens = TokenSight(lambda: self._in_thread("glance", gate.token_hashes))
         self._bulky = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,7 +69,7 @@ class BackupApplication:
         last, received = True, False
         try:
             head = head_of(scope)
-            body = await self._bodies.read(receive, lambda: self._is_known(head))
+            body = await self._bodies.read(receive, lambda begun: self._is_known(head, begun))
             received = True
             reply = await self._answer(target, Request(head, body), lambda: _hung_up(receive))
             last = False
@@ -67,25 +77,45 @@ class BackupApplication:
             return
         except BadBodyError as error:
             reply = error_reply(target, InvalidParameterError(str(error)), 200)
+        except PapiError as error:
+            # The state cannot be read or written, wherever a thread has met that.
+            log.error("a call could not be answered: %s", error.message)
+            reply, last = error_reply(target, error, 200), not received
         except asyncio.CancelledError:
             # Only a stopping agent cancels, and this answer is all that is left to do.
             told = InternalError(_STOPPED if received else _STOPPED_BEFORE)
             reply = error_reply(target, told, 200)
         await _send(reply, scope, receive, send, last=last)
 
-    async def _is_known(self, head: Head) -> bool:
-        """Whether the caller is known before the body is, and need not be bounded as a stranger is."""
-        if self._is_trusted(head):
-            return True
-        return bool(head.token) and await self._in_thread("stranger", self._gate.has_session, head.token)
+    async def _is_known(self, head: Head, begun: bytes) -> bool:
+        """Whether the caller is known before the body is whole, and need not be bounded as a stranger is."""
+        try:
+            if await self._is_trusted(head, begun):
+                return True
+            return bool(head.token) and await self._in_thread("stranger", self._gate.has_session, head.token)
+        except PapiError:
+            # It is told once the body is in: a connection that ends before may lose the answer.
+            return False
 
-    def _is_trusted(self, head: Head) -> bool:
-        """Whether threads of known callers may find out who calls: a peer, or a cookie that just was good."""
-        return self._gate.trusts(head.source) or head.token in self._cookies
+    async def _is_trusted(self, head: Head, body: bytes) -> bool:
+        """Whether threads of known callers may find out who calls: a peer, a good cookie, or a token."""
+        if self._gate.trusts(head.source) or head.token in self._cookies:
+            return True
+        if await self._tokens.sees(head.query, body):
+            return True
+        return self._cookies.was_good(head.token) and await self._is_good_still(head.token)
+
+    async def _is_good_still(self, token: str) -> bool:
+        """Whether a cookie that was good a while ago is; strangers' requests are not waited for."""
+        if await self._in_thread("glance", self._gate.has_session, token):
+            self._cookies.note(token)
+            return True
+        self._cookies.forget(token)
+        return False
 
     async def _answer(self, target: Target, request: Request, leaves: Leaves) -> Reply:
         try:
-            if self._is_trusted(request.head):
+            if await self._is_trusted(request.head, request.body):
                 return await self._answer_known(target, request, None, leaves)
             met = await self._meet(target, request)
             if isinstance(met, PasswordClaim):
@@ -97,7 +127,7 @@ class BackupApplication:
         if met.identity is None and met.refusal is None:
             self._cookies.note(request.head.token)
         if met.refusal is not None:
-            return await self._in_thread("stranger", self._dispatcher.refuse, target, request, met.refusal)
+            return await self._in_thread("refusal", self._dispatcher.refuse, target, request, met.refusal)
         return await self._answer_known(target, request, met, leaves)
 
     async def _meet(self, target: Target, request: Request) -> Reply | Entry | PasswordClaim:
@@ -122,8 +152,15 @@ class BackupApplication:
         while True:
             answered = await self._in_thread(lane, self._dispatcher.answer, target, request, entry)
             if isinstance(answered, Reply):
+                self._note_session(answered)
                 return answered
             entry = await self._passwords.check(answered, leaves)
+
+    def _note_session(self, reply: Reply) -> None:
+        """A session's first call is to find its way as all others do."""
+        opened = cookie_token(reply.headers.get("Set-Cookie", ""))
+        if opened:
+            self._cookies.note(opened)
 
     async def _in_thread(self, lane: Lane, function: Callable[..., T], *arguments: object) -> T:
         return await anyio.to_thread.run_sync(

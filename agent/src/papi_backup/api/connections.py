@@ -10,7 +10,7 @@ import socket
 import sys
 import termios
 from asyncio.sslproto import SSLProtocol
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import Any, ClassVar, cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -22,12 +22,16 @@ from papi_backup.api.door import Door, Guest, hang_up
 from papi_backup.api.framing import StrictConnection
 from papi_backup.api.peers import peer_of
 from papi_backup.api.request import PEER_KEY, Limits
+from papi_backup.api.turns import network_of
 
 READ_BYTES = 16 << 10
 """How much of a connection is read before others have their turn.  asyncio's 256 KiB, times as many strangers
 who send large bodies, would make everybody wait at each of the dozen turns that a call takes."""
 
 SSLProtocol.max_size = READ_BYTES
+
+FEW = 8
+"""So many connections of one network or address are no crowd: owners have some at once, too."""
 
 
 def protocol_class(limits: Limits) -> type[WatchedConnection]:
@@ -67,7 +71,8 @@ class WatchedConnection(H11Protocol, Guest):
     """One connection.  A client that sends a head byte by byte is hung up on; an idle one too.
 
     Where there are too many, the one that has been quiet for longest makes room, unless it waits for an
-    answer: whoever just opens connections pushes out their own.
+    answer: whoever just opens connections pushes out their own.  The network that has most connections makes
+    room first, and of its addresses the one that has most.
     """
 
     bounds: Limits = Limits()
@@ -77,6 +82,9 @@ class WatchedConnection(H11Protocol, Guest):
     _arrived: socket.socket | None = None
     """The connection until there is a transport."""
 
+    _place = ("", "")
+    """Network and address that it comes from."""
+
     _deadline: asyncio.TimerHandle | None = None
     _look: asyncio.TimerHandle | None = None
     _seen = (0, 0)
@@ -84,13 +92,24 @@ class WatchedConnection(H11Protocol, Guest):
     def arrive(self, connection: socket.socket) -> None:
         """Take a place among the others, before any handshake: who says nothing counts too."""
         self._arrived = connection
+        self._place = _place_of(connection)
         self.others[self] = None
         if len(self.others) > self.bounds.connections:
-            quiet = (other for other in self.others if not other._waits_for_its_answer)
-            leaving = next(quiet, self)
+            leaving = self._who_leaves()
             # Closing may take long where the client does not read; it counts no more from now on.
             self.others.pop(leaving)
             leaving._leave()
+
+    def _who_leaves(self) -> WatchedConnection:
+        networks = Counter(other._place[0] for other in self.others)
+        places = Counter(other._place for other in self.others)
+
+        def crowd(other: WatchedConnection) -> tuple[int, int]:
+            in_network, at_address = networks[other._place[0]], places[other._place]
+            return in_network if in_network > FEW else 0, at_address if at_address > FEW else 0
+
+        quiet = (other for other in self.others if not other._waits_for_its_answer)
+        return max(quiet, key=crowd, default=self)
 
     def turn_away(self) -> None:
         """Give the place back: the handshake failed."""
@@ -203,6 +222,16 @@ class QuietServer(Server):
         """Stop listening; requests under way get ``timeout`` seconds.  Call it in the event loop."""
         self.config.timeout_graceful_shutdown = max(1, round(timeout))
         self._stopping.set()
+
+
+def _place_of(connection: socket.socket) -> tuple[str, str]:
+    """Return network and address of the other end; all who come over the unix socket come from one place."""
+    try:
+        name = connection.getpeername()
+    except OSError:
+        return "", ""
+    address = str(name[0]) if isinstance(name, tuple) else ""
+    return network_of(address), address
 
 
 def _unsent_by_the_kernel(transport: asyncio.Transport) -> int:

@@ -27,19 +27,25 @@ class GoodCookies:
 
     def note(self, token: str) -> None:
         """Remember that ``token`` is a session's."""
-        self._until[_digest(token)] = self._monotonic() + SECONDS
+        digest = _digest(token)
+        self._until[digest] = self._monotonic() + SECONDS
+        self._until.move_to_end(digest)
         if len(self._until) > _MOST:
             self._until.popitem(last=False)
 
     def __contains__(self, token: str) -> bool:
         if not token or not self._until:
             return False
-        digest = _digest(token)
-        until = self._until.get(digest)
-        if until is not None and until < self._monotonic():
-            del self._until[digest]
-            return False
-        return until is not None
+        until = self._until.get(_digest(token))
+        return until is not None and until >= self._monotonic()
+
+    def was_good(self, token: str) -> bool:
+        """Whether ``token`` was noted at any time and not forgotten since."""
+        return bool(token) and _digest(token) in self._until
+
+    def forget(self, token: str) -> None:
+        """Forget a token whose session has ended."""
+        self._until.pop(_digest(token), None)
 
 
 def _digest(token: str) -> bytes:

@@ -16,7 +16,8 @@ HEAD_BYTES = 64 << 10
 HEADER_LINES = 200
 _FREE_CHUNKS = 64
 _BYTES_A_CHUNK = 256
-"""A body may have so many pieces, and one more for each so many bytes."""
+"""A body may have so many chunks, and one more for each so many bytes.  How often a client writes a body of a
+known length costs others little: what has come in meanwhile is one piece."""
 
 
 class StrictConnection(h11.Connection):
@@ -25,6 +26,7 @@ class StrictConnection(h11.Connection):
     def __init__(self) -> None:
         """Nothing has been received yet."""
         super().__init__(h11.SERVER, HEAD_BYTES)
+        self._is_chunked = False
         self._pieces = 0
         self._bytes = 0
 
@@ -36,7 +38,8 @@ class StrictConnection(h11.Connection):
         if isinstance(event, h11.Request):
             self._pieces = self._bytes = 0
             _refuse_two_lengths(event)
-        elif isinstance(event, h11.Data):
+            self._is_chunked = any(name.lower() == b"transfer-encoding" for name, value in event.headers)
+        elif isinstance(event, h11.Data) and self._is_chunked:
             self._refuse_crumbs(len(event.data))
         return event
 

@@ -100,6 +100,10 @@ class Gate:
         """Whether a cookie is that of a session."""
         return bool(token) and self._access.identity_of(token) is not None
 
+    def token_hashes(self) -> frozenset[bytes]:
+        """Return the hashes of the values of all API tokens."""
+        return self._access.token_hashes()
+
     def enter(self, raw: RawParameters, source: Source) -> Entry | PasswordClaim:
         """Return whose token the call carries, or the password that it carries instead.
 

@@ -10,16 +10,20 @@ from typing import Literal
 from papi_backup.api.dispatch import Target
 from papi_backup.api.fields import DRY_RUN
 from papi_backup.api.parameters import read_arguments
-from papi_backup.api.raw_parameters import raw_parameters
+from papi_backup.api.raw_parameters import is_small, raw_parameters
 from papi_backup.api.request import Request
 from papi_backup.model.errors import InvalidParameterError
 
-Lane = Literal["stranger", "bulky", "password", "quick", "test", "list"]
+Lane = Literal["stranger", "bulky", "password", "refusal", "glance", "quick", "test", "list"]
 THREADS: Mapping[Lane, int] = {
     # Each takes turns at the interpreter with all other threads, those of known callers included.
     "stranger": 2,
     "bulky": 1,
     "password": 3,
+    # Nothing of a request is looked at in these, so that nobody waits for long in them: the one tells
+    # strangers that they are refused, the other finds out which tokens and cookies are good now.
+    "refusal": 1,
+    "glance": 1,
     "quick": 16,
     # Calls that wait for storages have threads of their own, so that they do not keep others waiting.  They
     # are many, because one that waits for its turn at a hung storage holds a thread as well.
@@ -28,16 +32,11 @@ THREADS: Mapping[Lane, int] = {
 }
 """Of each listener."""
 
-_SMALL_BYTES = 8 << 10
-_SMALL_MULTIPART_BYTES = 2 << 10
-"""Each part of one takes as long as a hundred fields of a form."""
-
 
 def lane_of_stranger(request: Request) -> Lane:
     """Return whose threads find out who calls: a small request does not wait behind large ones."""
-    size = len(request.head.query) + len(request.body)
-    is_multipart = "multipart" in request.head.content_type.lower()
-    return "stranger" if size <= (_SMALL_MULTIPART_BYTES if is_multipart else _SMALL_BYTES) else "bulky"
+    small = is_small(request.head.query, request.head.content_type, request.body)
+    return "stranger" if small else "bulky"
 
 
 def lane_of(target: Target) -> Lane | None:

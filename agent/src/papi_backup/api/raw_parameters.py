@@ -30,6 +30,17 @@ _MAXIMUM_FIELDS = 20_000
 _FIELDS_A_BREATH = 256
 _PIECE_BYTES = 2 << 10
 _BREATH_SECONDS = 0.002
+_SMALL_BYTES = 8 << 10
+_SMALL_MULTIPART_BYTES = 2 << 10
+"""Each part of one takes as long as a hundred fields of a form."""
+
+_SMALL_FIELDS = 256
+
+
+def is_small(query: bytes, content_type: str, body: bytes) -> bool:
+    """Whether finding a few fields takes so little that nobody needs to rest meanwhile."""
+    most = _SMALL_MULTIPART_BYTES if "multipart" in content_type.lower() else _SMALL_BYTES
+    return len(query) + len(body) <= most and query.count(b"&") + body.count(b"&") <= _SMALL_FIELDS
 
 
 def raw_parameters(
@@ -39,9 +50,11 @@ def raw_parameters(
 
     With ``wanted`` given, fields of other names are left out, and as little of them as can be is looked at;
     that is for strangers, so the thread also rests for longer than it computes: others need the interpreter.
+    It does not rest at what :func:`is_small`, because other small requests wait for the same thread.
     """
     merged: RawParameters = {}
-    breathe = Breath() if wanted is not None else None
+    rests = wanted is not None and not is_small(query, content_type, body)
+    breathe = Breath() if rests else None
     for count, (name, value) in enumerate(_fields(query, content_type, body, breathe)):
         if breathe is not None and not count % _FIELDS_A_BREATH:
             breathe()

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from starlette.datastructures import Headers
@@ -97,8 +98,8 @@ class BodyReader:
         self._limits = limits
         self._large: OrderedDict[asyncio.Timeout, None] = OrderedDict()
 
-    async def read(self, receive: Receive, is_known: Callable[[], Awaitable[bool]]) -> bytes:
-        """Return the whole body; ``is_known`` is asked whether a caller with a large one is known.
+    async def read(self, receive: Receive, is_known: Callable[[bytes], Awaitable[bool]]) -> bytes:
+        """Return the whole body; ``is_known`` is asked, with its beginning, whether a large one's caller is.
 
         Raises :class:`BadBodyError` and :class:`ClientGoneError`.
         """
@@ -108,7 +109,7 @@ class BodyReader:
             async with asyncio.timeout(limits.body_seconds) as deadline:
                 if await body.is_whole_within(limits.small_body):
                     return body.taken(limits.body)
-                if await is_known():
+                if await is_known(body.beginning):
                     await body.is_whole_within(limits.body, limits.drained)
                 else:
                     await self._read_large(body, deadline)
@@ -119,10 +120,12 @@ class BodyReader:
     async def _read_large(self, body: _Body, deadline: asyncio.Timeout) -> None:
         """Read a stranger's; where there are too many, the one that has taken longest is given up."""
         self._large[deadline] = None
-        if len(self._large) > self._limits.large_bodies:
-            longest, _none = self._large.popitem(last=False)
-            longest.reschedule(asyncio.get_running_loop().time())
         try:
+            if len(self._large) > self._limits.large_bodies:
+                longest, _none = self._large.popitem(last=False)
+                # One that expires just now cannot be given up, and need not be.
+                with suppress(RuntimeError):
+                    longest.reschedule(asyncio.get_running_loop().time())
             await body.is_whole_within(self._limits.body, 2 * self._limits.body)
         finally:
             self._large.pop(deadline, None)
@@ -152,6 +155,11 @@ class _Body:
             if self.size <= most or not drained:
                 self._data += chunk
         return True
+
+    @property
+    def beginning(self) -> bytes:
+        """What has come in so far."""
+        return bytes(self._data)
 
     def taken(self, most: int) -> bytes:
         """Return the body; raises :class:`BadBodyError` for one larger than ``most``."""

@@ -117,7 +117,7 @@ class Trial:
         failed: list[Unopened] = []
         untried = 0
         for entry in self.likeliest(entries):
-            if opened is not None and entry.backup < opened.entry.backup:
+            if opened is not None and entry.backup <= opened.entry.backup:
                 continue
             result = self.attempt(entry)
             if isinstance(result, OpenedBackup):
@@ -133,14 +133,17 @@ class Trial:
         return Tried(opened, tuple(failed), untried)
 
     def attempt(self, entry: CatalogEntry) -> OpenedBackup | Unopened | None:
-        """Try one manifest; None where a bound forbids it.  Raises what the storage raises."""
+        """Try one manifest; None where a bound forbids it.  Raises what the storage raises.
+
+        What the agent knows as its own is fetched however much time and how many bytes others have cost.
+        """
         name = CATALOG + entry.path
         if entry.path in self._cut:
             text = f"{name} is damaged: it does not have the {entry.manifest_size} bytes that its name tells."
             return Unopened(entry, CorruptedBackupError(text, name))
         try:
             self.ring.refuse_protection(name, encrypted=entry.encrypted)
-            if self._is_spent():
+            if self._is_spent() and entry.path != self._own:
                 return None
             return open_manifest(self._storage, entry, self.ring)
         except SpentError:

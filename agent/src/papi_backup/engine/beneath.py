@@ -84,8 +84,3 @@ def _close_step(descriptor: int, directory: int) -> None:
     """Close what was opened on the way, which the beginning of the way was not."""
     if descriptor != directory:
         os.close(descriptor)
-
-
-def by_descriptor(descriptor: int) -> bytes:
-    """Return a path to the very thing that an O_PATH descriptor stands for; system calls may follow it."""
-    return b"/proc/self/fd/%d" % descriptor

@@ -9,7 +9,10 @@ import re
 MOST_ATTEMPTS = 3
 """Of one run in all, whatever ended the others: a stop of the agent, its death, the host's loss of power."""
 
-_AGAIN = re.compile(r"requeue:[0-9]+(?::(?P<attempt>[0-9]+))?", re.ASCII)
+PREFIX = "requeue:"
+"""Request ids that begin so are the agent's own; a client's would spend the attempts of somebody's run."""
+
+_AGAIN = re.compile(rf"{PREFIX}[0-9]+(?::(?P<attempt>[0-9]+))?", re.ASCII)
 
 
 def attempt_of(request_id: str) -> int:
@@ -21,4 +24,4 @@ def attempt_of(request_id: str) -> int:
 def next_attempt(job_id: int, request_id: str) -> str | None:
     """Return the request id of the next attempt of a job's run; None when there were enough."""
     attempt = attempt_of(request_id) + 1
-    return f"requeue:{job_id}:{attempt}" if attempt <= MOST_ATTEMPTS else None
+    return f"{PREFIX}{job_id}:{attempt}" if attempt <= MOST_ATTEMPTS else None

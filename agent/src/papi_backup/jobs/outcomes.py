@@ -13,7 +13,7 @@ from papi_backup.jobs.attempts import next_attempt
 from papi_backup.jobs.orders import Failure, JobOrder
 from papi_backup.jobs.running import Outcome
 from papi_backup.jobs.settling import Settled
-from papi_backup.model.errors import NoSuchEntityError
+from papi_backup.model.errors import InvalidParameterError, NoSuchEntityError
 from papi_backup.model.job import BackupOrder, Job, JobResult, RestoreOrder
 from papi_backup.model.schedule import BackupType
 from papi_backup.state.jobs import JobRequest
@@ -27,7 +27,7 @@ class Ended:
     """A job and how it ended; a ``job`` that has an end already is put right.
 
     ``request``: what it was asked to do, where its run is to be tried again; else None.  ``settled`` is
-    false where its backup may exist, and nobody knows.
+    false where its backup may exist or come to exist, and its storage is to be asked again.
     """
 
     job: Job
@@ -126,7 +126,12 @@ class OutcomeWriter:
             start_date=self._clock(),
             request_id=request_id,
         )
-        new = self._store.jobs.add(again, request)
+        try:
+            new = self._store.jobs.add(again, request)
+        except InvalidParameterError as error:
+            # A client took that id before ids of this kind were refused: the outcome counts all the same.
+            log.error("job %d does not run again: %s", job.job_id, error.message)
+            return
         log.warning("job %d will run again as job %d", job.job_id, new.job_id)
 
     def _waits(self, name: str, job: Job) -> bool:

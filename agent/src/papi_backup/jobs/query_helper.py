@@ -78,8 +78,8 @@ class QueryHelper:
     ) -> None:
         """``processes`` start when they are first needed; ``*_seconds`` are the calls' deadlines.
 
-        ``seen`` is told a storage and the host key that a list was shown there, where none is known; what it
-        raises, the list raises.
+        ``seen`` is told a storage and the host key that whoever asked was shown there, where none is known;
+        what it raises, the call raises.
         """
         self._seen = seen
         # A test's deadline is its patience: whoever is refused is so at the time that was promised.
@@ -135,10 +135,10 @@ class QueryHelper:
 
     def _list(self, question: Question, storage: StorageConfig) -> Any:
         answered = _answered(self._lists, question, storage, time.monotonic() + self._lists.seconds)
-        data = answered.data()
+        # A contact that ends in an error, such as a wrong key, was one with a server that showed its own.
         if answered.host_key:
             self._seen(storage, answered.host_key)
-        return data
+        return answered.data()
 
 
 def _ask(lane: _Lane, question: Question, storage: StorageConfig, deadline: float) -> Any:

@@ -132,9 +132,8 @@ class RealAnswers:
     def find_backup(self, question: FindBackup) -> FoundBackup:
         """List the backups of that name, and open the one that has the id."""
         from papi_backup.engine.backup.result import find_backup  # noqa: PLC0415 - late: a list does not need it
-        from papi_backup.engine.storage.opener import opener_for  # noqa: PLC0415 - late, as above
 
-        storage = opener_for(question.order.access)()
+        storage = self._opened(question.order.access)
         try:
             return find_backup(storage, question.order)
         finally:
@@ -143,9 +142,8 @@ class RealAnswers:
     def plan_restore(self, question: PlanRestore) -> RestorePlanSummary:
         """Read the manifest and compare; nothing is written."""
         from papi_backup.engine.restore import plan_restore  # noqa: PLC0415 - late: a list does not need it
-        from papi_backup.engine.storage.opener import opener_for  # noqa: PLC0415 - late, as above
 
-        return plan_restore(question.order, opener_for(question.order.access))
+        return plan_restore(question.order, lambda: self._opened(question.order.access))
 
 
 def answer(answers: Answers, asked: Asked) -> object:

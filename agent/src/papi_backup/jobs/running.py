@@ -14,7 +14,7 @@ from papi_backup.jobs.orders import Failure, HostKeySeen, JobOrder
 from papi_backup.jobs.pace import Pace
 from papi_backup.jobs.worker_process import WorkerProtocolError
 from papi_backup.memory_limit import MemoryWatch
-from papi_backup.model.errors import InternalError, PapiError
+from papi_backup.model.errors import InternalError, InvalidStorageError
 from papi_backup.model.job import Job, JobResult, Progress
 
 Outcome = JobResult | Failure
@@ -44,7 +44,7 @@ class RunningJob:
     ) -> None:
         """``expected``: totals to tell while the worker knows none; ``grace``: see ``TERMINATION_GRACE``.
 
-        ``pin`` remembers a host key and returns words for the job; a :class:`PapiError` ends the job.
+        ``pin`` remembers a host key and returns words for the job; an :class:`InvalidStorageError` ends it.
         """
         self.job = job
         self.order = order
@@ -112,7 +112,7 @@ class RunningJob:
     def _compare(self, host_key: str) -> None:
         try:
             self._pinned = self._pin(host_key)
-        except PapiError as error:
+        except InvalidStorageError as error:
             self._refused = Failure(error.code, error.message)
             self.end(error.message)
 
@@ -121,12 +121,17 @@ class RunningJob:
         if self._outcome is None or (self._reason and isinstance(self._outcome, Failure)):
             self._outcome = Failure(InternalError.code, self._reason or self._told(status))
         if self._refused is not None:
-            self._outcome = self._refused
+            self._refuse(self._refused)
         elif self._pinned and isinstance(self._outcome, JobResult):
             told = "; ".join(filter(None, (self._outcome.description, self._pinned)))
             self._outcome = replace(self._outcome, description=told)
         self.worker.close()
         self._closed = True
+
+    def _refuse(self, refused: Failure) -> None:
+        """Fail the job whatever its worker told: whoever showed another key is asked about nothing more."""
+        self._outcome = refused
+        self.may_have_committed = False
 
     def _told(self, status: int) -> str:
         why = self._memory.why(status)
@@ -137,6 +142,8 @@ class RunningJob:
         if not isinstance(self._outcome, JobResult):
             told = self._reason or "the worker process did not end"
             self._outcome = Failure(InternalError.code, f"{told}; its process hangs in the kernel")
+        if self._refused is not None:
+            self._refuse(self._refused)
         self.worker.abandon()
         self._closed = True
 

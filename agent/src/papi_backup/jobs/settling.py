@@ -8,7 +8,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from papi_backup.jobs.edge import outcome_of
 from papi_backup.jobs.orders import Failure
@@ -35,7 +35,8 @@ class Lost:
     """A job without an outcome.  ``failure`` is what is told of it unless its backup exists.
 
     ``order`` is None where what is needed to ask is gone; ``unasked`` then says what.  ``again``: whether its
-    run is to be tried again.  ``pause``: seconds to wait before the storage is asked.
+    run is to be tried again.  ``pause``: seconds to wait before the storage is asked, where the worker's last
+    request may still be under way.
     """
 
     job: Job
@@ -49,7 +50,10 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What was found out; ``certain`` is false where the storage could not be asked."""
+    """What was found out; ``certain`` is false where it is to be asked again.
+
+    That is so where the storage could not be asked, or where a manifest may come after the answer.
+    """
 
     lost: Lost
     outcome: JobResult | Failure
@@ -92,9 +96,18 @@ class Settling:
         while not self._answers.empty():
             settled = self._answers.get()
             # A job that was given up meanwhile is settled already.
-            if self._open.pop(settled.lost.job.job_id, None) is not None:
-                taken.append(settled)
+            lost = self._open.pop(settled.lost.job.job_id, None)
+            if lost is not None:
+                taken.append(replace(settled, lost=lost))
         return taken
+
+    def cancel(self, job_id: int) -> bool:
+        """Have the run of a job that is asked about not be tried again; false if none is."""
+        lost = self._open.get(job_id)
+        if lost is None:
+            return False
+        self._open[job_id] = replace(lost, again=False)
+        return True
 
     def give_up(self, reason: str) -> list[Settled]:
         """Wait for no answer any more: what is open is uncertain, because of ``reason``."""
@@ -144,4 +157,5 @@ def _settled(lost: Lost, answer: FoundBackup | Failure | str) -> Settled:
     if answer.result is not None:
         return Settled(lost, answer.result, certain=True)
     told = f"{lost.failure.message.rstrip('.')}; {NO_BACKUP}"
-    return Settled(lost, Failure(lost.failure.code, told), certain=True)
+    # A storage may finish the last request of a dead worker at any time: one more look decides.
+    return Settled(lost, Failure(lost.failure.code, told), certain=not lost.pause)

@@ -319,6 +319,8 @@ class JobSupervisor:
             if job_id in self._running:
                 self._running[job_id].end(reason)
                 log.info("job %d was %s", job_id, reason)
+            elif self._settling.cancel(job_id):
+                log.info("job %d is not tried again: %s", job_id, reason)
 
     def _end_workers(self) -> None:
         for running in self._running.values():

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +13,10 @@ from papi_backup.model.account import Identity
 from papi_backup.model.errors import AuthenticationError
 from papi_backup.model.secret import Secret
 from papi_backup.services.brake import BrakeKey, FailureBrake, Limit, refuse_for
+from papi_backup.state.database import StateError
 from papi_backup.state.store import Store
+
+log = logging.getLogger(__name__)
 
 # An address is not everybody behind it, and an account must stay usable while somebody guesses at it.
 _OF_ACCOUNT_AND_ADDRESS = Limit(free=10, longest=60)
@@ -74,8 +78,19 @@ class AccessService:
             refuse_for(seconds)
             raise AuthenticationError("Authentication Error")
         self._brake.succeeded(held_up_by[0])
-        self._store.login_addresses.note(account.name, address)
+        self._note_address(account.name, address)
         return Identity(account.name, account.role, account.stamp)
+
+    def _note_address(self, name: str, address: str) -> None:
+        """Remember from where an account logged in; a disk that is full does not keep people out."""
+        try:
+            self._store.login_addresses.note(name, address)
+        except StateError as error:
+            log.warning("the address that %r logged in from is not remembered: %s", name, error.message)
+
+    def token_hashes(self) -> frozenset[bytes]:
+        """Return the hashes of the values of all API tokens."""
+        return self._store.tokens.hashes()
 
     def recognise(self, name: str, token: Secret) -> Identity | None:
         """Return the API token of that name and value; None for all others.

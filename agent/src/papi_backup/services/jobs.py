@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from papi_backup.config import Settings
-from papi_backup.model.errors import InternalError
+from papi_backup.jobs.attempts import PREFIX
+from papi_backup.model.errors import InternalError, InvalidParameterError
 from papi_backup.model.job import (
     Job,
     JobType,
@@ -108,8 +109,9 @@ class JobService:
         """Queue a backup.
 
         A ``request_id`` that was used before returns the job it made then; one that was used for something
-        else is :class:`InvalidParameterError`.
+        else, or that is kept for the agent's own jobs, is :class:`InvalidParameterError`.
         """
+        _refuse_reserved(request_id)
         with self._store.undisturbed():
             earlier = self._store.jobs.earlier(request_id, "backup", backup_name)
             if earlier is not None:
@@ -124,6 +126,7 @@ class JobService:
 
         Only the storage's name is checked here: what is wrong with key, date or storage shows in the job.
         """
+        _refuse_reserved(request_id)
         earlier = self._store.jobs.earlier(request_id, "restore", fields.backup_name)
         if earlier is not None:
             return earlier
@@ -168,4 +171,12 @@ class JobService:
             backup_name=backup_name,
             backup_type=backup_type,
             start_date=self._clock(),
+        )
+
+
+def _refuse_reserved(request_id: str) -> None:
+    """Refuse a client's id that the agent would take for one of its own."""
+    if request_id.startswith(PREFIX):
+        raise InvalidParameterError(
+            f"Invalid value of 'request_id': what begins with {PREFIX!r} is the agent's own.", "request_id"
         )

@@ -20,8 +20,11 @@ from papi_backup.state.instants import from_text, to_text
 from papi_backup.state.sessions import end_sessions_of
 from papi_backup.state.spoilt_rows import SpoiltRows, bytes_of, text_of
 
-_PREFIX = "pbt_"
+PREFIX = "pbt_"
 """Lets people and secret scanners know what they have found."""
+
+RANDOM_CHARACTERS = 43
+"""How many letters, digits, ``-`` and ``_`` follow the prefix."""
 
 _RANDOM_BYTES = 32
 _NOTE_AFTER = timedelta(hours=1)
@@ -47,7 +50,7 @@ class ApiTokens:
         A bad name or role, and the name of a token or account, are :class:`InvalidParameterError`.
         """
         check_new("token", name, role)
-        value = Secret(_PREFIX + secrets.token_urlsafe(_RANDOM_BYTES))
+        value = Secret(PREFIX + secrets.token_urlsafe(_RANDOM_BYTES))
         token = ApiToken(name, role, self._clock(), stamp=_hash(value))
         with self._database.transaction():
             refuse_taken(self._database, name)
@@ -56,6 +59,10 @@ class ApiTokens:
                 (name, role, to_text(token.created), token.stamp),
             )
         return token, value
+
+    def hashes(self) -> frozenset[bytes]:
+        """Return the hashes of all values, as :func:`hash_of` makes them."""
+        return frozenset(token.stamp for token in self.list())
 
     def revoke(self, name: str) -> None:
         """Remove a token and end the sessions it opened; raises :class:`NoSuchEntityError`."""
@@ -98,4 +105,9 @@ def _from_row(row: sqlite3.Row) -> ApiToken:
 
 def _hash(value: Secret) -> bytes:
     """Values are random, so a plain hash is enough: nothing can be guessed from it."""
-    return hashlib.sha256(value.reveal().encode("utf-8", "surrogatepass")).digest()
+    return hash_of(value.reveal().encode("utf-8", "surrogatepass"))
+
+
+def hash_of(value: bytes) -> bytes:
+    """Return what is kept of a token's value."""
+    return hashlib.sha256(value).digest()

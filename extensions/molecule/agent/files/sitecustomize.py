@@ -38,7 +38,7 @@ def hang() -> None:
         supervisor.JobSupervisor._turn = sleep_for_good
     else:
         (api,) = [each for each in found if isinstance(each, server.ApiServer)]
-        api._loop.call_soon_threadsafe(sleep_for_good)
+        api._listeners[0]._loop.call_soon_threadsafe(sleep_for_good)
 
 
 def sleep_for_good(*anything: object) -> None:

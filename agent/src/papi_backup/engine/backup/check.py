@@ -50,14 +50,16 @@ def check_backup(order: BackupOrder, room: int, deadline_seconds: float = DEADLI
     )
 
 
-def check_key(storage: Storage, order: BackupOrder) -> str:
+def check_key(storage: Storage, order: BackupOrder, seconds: float = _KEY_SECONDS) -> str:
     """Try the order's key on the newest backup of this installation; raises as :func:`check_backup` does.
+
+    ``seconds``: how long manifests that do not open are tried.
 
     A backup would not fail with another key but begin a new chain with it: who mistyped it learns it here.
     """
     latest = datetime.now(UTC) + BELIEVABLE
     manifests = list_manifests(storage, order.host_name, order.backup_name)
-    earlier = Earlier(storage, order, manifests, _KEY_SECONDS)
+    earlier = Earlier(storage, order, manifests, seconds)
     newest, passed_over = earlier.newest(
         [entry for entry in earlier.own if entry.readable and entry.date <= latest]
     )

@@ -21,10 +21,10 @@ from papi_backup.engine.backup.leases import Patience
 from papi_backup.engine.backup.readings import GONE, HOLE, Facts, Piece, ReadFile, unread
 from papi_backup.engine.backup.segments import SegmentWriter
 from papi_backup.engine.backup.small_files import Stage
-from papi_backup.engine.beneath import by_descriptor
 from papi_backup.engine.crypto import ChainKeys
 from papi_backup.engine.format.header import Chunker
 from papi_backup.engine.format.segment import Buffer
+from papi_backup.host_paths import by_descriptor
 
 _BLOCK = 512
 _READ_AHEAD = 8 << 20

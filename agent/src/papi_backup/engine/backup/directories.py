@@ -4,20 +4,21 @@
 
 Whoever owns a directory may put a link or another directory in the place of one below it while it is backed
 up.  A directory is therefore opened without following links and known by device and inode number: nothing
-of another is read under its name.
+of another is read under its name.  Where inode numbers do not last, the device alone is compared.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import NamedTuple, Self
 
 from papi_backup.engine.backup.status import FileStatus
 from papi_backup.engine.beneath import open_beneath
+from papi_backup.engine.inode_numbers import are_made_up
 
 _REPLACED_TEXT = "the directory in which it was found was replaced while it was backed up"
 _REPLACED = frozenset((errno.ELOOP, errno.ENOTDIR))
@@ -57,7 +58,9 @@ class ReplacedDirectoryError(OSError):
 class OpenDirectories:
     """Opens directories again, and keeps the last one: neighbours are asked for one after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, numbers_are_made_up: Callable[[int], bool] = are_made_up) -> None:
+        """``numbers_are_made_up`` tells of a device whether its inode numbers may change."""
+        self._numbers_are_made_up = numbers_are_made_up
         self._root: int | None = None
         self._last: Directory | None = None
         self._descriptor = -1
@@ -105,7 +108,10 @@ class OpenDirectories:
             if error.errno in _REPLACED:
                 raise ReplacedDirectoryError from None
             raise
-        if place.is_of(os.fstat(descriptor)):
+        status = os.fstat(descriptor)
+        if place.is_of(status):
+            return descriptor
+        if place.device == status.st_dev and self._numbers_are_made_up(place.device):
             return descriptor
         os.close(descriptor)
         raise ReplacedDirectoryError

@@ -12,7 +12,6 @@ import stat
 from collections.abc import Callable
 
 from papi_backup.engine.backup.status import FileStatus
-from papi_backup.engine.beneath import by_descriptor
 from papi_backup.engine.format.entries import (
     BLOCK,
     CHARACTER,
@@ -23,6 +22,7 @@ from papi_backup.engine.format.entries import (
     Entry,
     Owner,
 )
+from papi_backup.host_paths import by_descriptor
 
 _TYPES = {
     stat.S_IFREG: FILE,

@@ -9,13 +9,17 @@ does, on a thousand files, must not keep a backup for half a day.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import multiprocessing
 import time
 from collections.abc import Callable
+from multiprocessing.sharedctypes import Synchronized
 
 ALL_SECONDS = 20.0
 """What all helpers of one job may wait for all leases together."""
+GLANCES_SECONDS = 10.0
+"""What they may wait afterwards, one step a file: what Samba gives back at once is not left out."""
 _STEP_SECONDS = 0.02
 
 
@@ -27,9 +31,12 @@ class Patience:
         seconds: float = ALL_SECONDS,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
+        glances: float = GLANCES_SECONDS,
     ) -> None:
         self._seconds = seconds
-        self._left = multiprocessing.get_context("fork").Value("d", seconds)
+        memory = multiprocessing.get_context("fork")
+        self._left = memory.Value("d", seconds)
+        self._left_for_glances = memory.Value("d", glances)
         self._sleep = sleep
         self._clock = clock
 
@@ -38,17 +45,24 @@ class Patience:
 
         Raises BlockingIOError, in words for the user, when the job has waited long enough.
         """
-        while self._left.value > 0:
-            began = self._clock()
-            self._sleep(_STEP_SECONDS)
-            with self._left.get_lock():
-                self._left.value -= self._clock() - began
-            try:
+        while self._waited(self._left):
+            with contextlib.suppress(BlockingIOError):
                 return attempt()
-            except BlockingIOError:
-                continue
+        if self._waited(self._left_for_glances):
+            with contextlib.suppress(BlockingIOError):
+                return attempt()
         raise BlockingIOError(
             errno.EWOULDBLOCK,
             "another process holds a lease on it and did not give it back within the "
             f"{self._seconds:.0f} seconds that a backup waits for all leases; end it to have the file saved",
         )
+
+    def _waited(self, left: Synchronized[float]) -> bool:
+        """Wait for one step and take it off what is left; return False where nothing is left."""
+        if left.value <= 0:
+            return False
+        began = self._clock()
+        self._sleep(_STEP_SECONDS)
+        with left.get_lock():
+            left.value -= self._clock() - began
+        return True

@@ -98,7 +98,7 @@ def _without_manifest(
 ) -> tuple[int, int]:
     objects = size = 0
     for name, length in volumes:
-        chain, _, rest = name.removeprefix(prefix).partition("/")
+        chain, _slash, rest = name.removeprefix(prefix).partition("/")
         if (chain, rest.partition("/")[0]) not in known:
             objects += 1
             size += length

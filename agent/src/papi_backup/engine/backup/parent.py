@@ -98,6 +98,8 @@ class Earlier:
         A backup without encryption opens for everybody: beside one that the mark names it proves nothing.
         """
         passed_over: list[CatalogEntry] = []
+        if self.known is not None and self.known in among:
+            self.attempt(self.known)  # before others have used up what is spent on them
         for group in by_second(among):
             for entry in self._trial.likeliest(group):
                 proves = self._encrypts or self.known not in among

@@ -6,19 +6,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from papi_backup.engine.authentic import Trial
 from papi_backup.engine.backup.parent import known_keys
-from papi_backup.engine.catalog import list_backups
+from papi_backup.engine.catalog import list_manifests
 from papi_backup.engine.crypto import ChainKeys, chain_key_check
 from papi_backup.engine.format.manifest import Manifest
-from papi_backup.engine.opened import OpenedBackup, open_backup
+from papi_backup.engine.keyring import KeyRing
+from papi_backup.engine.opened import OpenedBackup
 from papi_backup.engine.storage.protocol import Storage
 from papi_backup.model.catalog import CatalogEntry
-from papi_backup.model.errors import PapiError
 from papi_backup.model.job import BackupOrder, FoundBackup, JobResult
 from papi_backup.model.secret import Secret
-
-_MOST_CANDIDATES = 8
-"""Manifests of one id that are opened.  The agent writes one; whoever holds the storage may add others."""
 
 
 def result_of(
@@ -56,24 +54,22 @@ def result_of(
 def find_backup(storage: Storage, order: BackupOrder) -> FoundBackup:
     """Look for the backup that a job with this order may have written before its outcome was lost.
 
-    Only a manifest that opens decides.  Raises :class:`PapiError` where the storage cannot be asked, or
-    where a manifest has the id and none opens with the order's key.
+    Only a manifest that opens decides, however many others have its id: what lay there before them is tried
+    first.  Raises :class:`PapiError` where the storage cannot be asked, or where a manifest has the id and
+    none opens with the order's key.
     """
+    manifests = list_manifests(storage, order.host_name, order.backup_name)
     named = [
         entry
-        for entry in list_backups(storage, order.host_name, order.backup_name)
+        for entry in manifests.whole
         if entry.backup == order.backup and entry.instance == order.instance_id
     ]
-    problem: PapiError | None = None
-    for entry in named[:_MOST_CANDIDATES]:
-        try:
-            opened = open_backup(storage, entry, order.encryption_key, known_keys(order))
-        except PapiError as error:
-            problem = error
-        else:
-            return FoundBackup(_found(opened, order.encryption_key))
-    if problem is not None:
-        raise problem
+    ring = KeyRing(order.encryption_key, known_keys(order))
+    tried = Trial(storage, ring, manifests).best_of(named)
+    if tried.opened is not None:
+        return FoundBackup(_found(tried.opened, order.encryption_key))
+    if tried.failed:
+        raise tried.failed[0].error
     return FoundBackup(None)
 
 

@@ -2,15 +2,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The sources of a backup: where they really lie, whether they are there and can be read.
 
-A link above a source is followed only if root owns the link and the directory that it lies in, or the user
-this process runs as: whoever else may change it would choose what is saved under the path.
+A link above a source is followed only if root owns the link and all directories above it, or the user this
+process runs as: whoever else may change one of them would choose what is saved under the path.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import pwd
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from contextlib import contextmanager
 from papi_backup.engine.backup.directories import pinned
 from papi_backup.engine.beneath import open_beneath
 from papi_backup.engine.format.entries import walk_key
+from papi_backup.host_paths import whose
 from papi_backup.model.errors import InvalidParameterError
 
 _MOST_LINKS = 40
@@ -76,25 +76,27 @@ def resolved(path: bytes) -> bytes:
 
 def _resolved_directory(path: bytes, directory: bytes) -> list[bytes]:
     done: list[bytes] = []
+    owners: list[int] = []
     pending = _components(directory)[::-1]
     links = 0
     while pending:
         name = pending.pop()
         if name == b"..":
-            del done[-1:]
+            del done[-1:], owners[-1:]
             continue
         with _opened(done) as above, pinned(above, name) as pin:
             status = os.fstat(pin)
             if not stat.S_ISLNK(status.st_mode):
                 done.append(name)
+                owners.append(status.st_uid)
                 continue
-            _check_owners(path, b"/" + b"/".join([*done, name]), status, os.fstat(above))
+            _check_owners(path, [*done, name], [*owners, status.st_uid])
             target = os.readlink(b"", dir_fd=pin)
         links += 1
         if links > _MOST_LINKS:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
         if target.startswith(b"/"):
-            done = []
+            done, owners = [], []
         pending += _components(target)[::-1]
     return done
 
@@ -117,28 +119,24 @@ def _opened(components: Sequence[bytes]) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _check_owners(path: bytes, link: bytes, status: os.stat_result, above: os.stat_result) -> None:
-    """Raise ForeignLinkError unless a link, and the directory it lies in, are of who may decide on paths."""
-    trusted = (0, os.geteuid())
-    if status.st_uid in trusted and above.st_uid in trusted:
+def _check_owners(path: bytes, way: Sequence[bytes], owners: Sequence[int]) -> None:
+    """Raise ForeignLinkError unless a link, and all directories above it, are of who may decide on paths.
+
+    ``way`` are the components of the link's path, the link last, and ``owners`` whose each of them is.
+    """
+    foreign = next((at for at, uid in enumerate(owners) if uid not in (0, os.geteuid())), None)
+    if foreign is None:
         return
-    shown = repr(os.fsdecode(link))
-    if status.st_uid not in trusted:
-        whose = f"{shown}, which belongs to {_user(status.st_uid)}"
+    link, place = (repr(os.fsdecode(b"/" + b"/".join(names))) for names in (way, way[: foreign + 1]))
+    if foreign == len(way) - 1:
+        belongs = f"{link}, which belongs to {whose(owners[foreign])}"
     else:
-        whose = f"{shown}, which lies in a directory that belongs to {_user(above.st_uid)}"
+        belongs = f"{link}, which lies in {place}, which belongs to {whose(owners[foreign])}"
     raise ForeignLinkError(
-        f"The path {os.fsdecode(path)!r} leads over the symbolic link {whose}: whoever may change it would "
+        f"The path {os.fsdecode(path)!r} leads over the symbolic link {belongs}: whoever may change it would "
         "choose what is saved. Name the directory behind the link instead, or let root own the link and the "
-        "directory that it lies in."
+        "directories that it lies in."
     )
-
-
-def _user(uid: int) -> str:
-    try:
-        return f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
-    except KeyError:
-        return f"uid {uid}"
 
 
 def check_sources(backup_name: str, paths: Sequence[str]) -> str:

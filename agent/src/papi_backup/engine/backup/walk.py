@@ -180,7 +180,8 @@ class Walker:
 
         ``descriptor`` is of the directory of ``top``, and is closed.
         """
-        stack, above = [top], set[Identity]()
+        stack = [top]
+        above = set[Identity]() if top.is_source else {top.place[1:]}
         opened: int | None = descriptor
         try:
             with OpenDirectories() as places:
@@ -263,6 +264,11 @@ class Walker:
         What cannot be opened is looked at once more: something else may have its name by now.
         Raises OSError.
         """
+        if path in self._pseudo:
+            # Opened to be read, a place where an automount waits would have its file system mounted.
+            with pinned(directory, name) as pin:
+                self._note(attributes, path, pin, pinned_xattrs)
+                return os.fstat(pin), None
         try:
             descriptor = os.open(name, _LISTED, dir_fd=directory)
         except OSError:
@@ -288,7 +294,7 @@ class Walker:
         names: list[bytes] = []
         if place[1:] in above:
             self._warn(path, "is mounted inside itself; its contents are left out")
-        elif path not in self._pseudo:
+        else:
             try:
                 names = _names(descriptor)
             except OSError as error:

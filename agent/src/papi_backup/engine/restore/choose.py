@@ -69,15 +69,19 @@ def choose(storage: Storage, order: RestoreOrder, seconds: float = SECONDS) -> C
         missing,
     )
     listed = sum(1 for other in manifests.whole if other.chain == entry.chain and other.date <= entry.date)
-    own = bool(order.instance_id) and entry.instance == order.instance_id and entry.encrypted
-    raises = entry.path if own and mark.raised_by(entry, manifests) else ""
+    own = _is_own_host(order) and bool(order.instance_id) and entry.instance == order.instance_id
+    raises = entry.path if own and entry.encrypted and mark.raised_by(entry, manifests) else ""
     return Chosen(tried.opened, listed, tuple(filter(None, warnings)), raises)
 
 
 def _own_mark(order: RestoreOrder) -> HighWater:
     """Return this agent's mark, which tells nothing of other hosts' backups."""
-    is_own = order.options.hostname.lower() == order.host_name.lower()
-    return HighWater(order.high_water if is_own else "")
+    return HighWater(order.high_water if _is_own_host(order) else "")
+
+
+def _is_own_host(order: RestoreOrder) -> bool:
+    """Return whether the backups are of this host's present name: the mark is of no other."""
+    return order.options.hostname.lower() == order.host_name.lower()
 
 
 def _passed_over(manifests: Manifests, entry: CatalogEntry, order: RestoreOrder) -> str:

@@ -11,9 +11,11 @@ import os
 import stat
 
 from papi_backup.engine.format.entries import BLOCK, CHARACTER, FIFO, SYMLINK, Entry
+from papi_backup.engine.inode_numbers import are_made_up
 from papi_backup.engine.restore.metadata import MetadataWriter
+from papi_backup.engine.restore.share import Head
 from papi_backup.engine.restore.tree import BlockedError, Found, Place, Target, Tree, split
-from papi_backup.host_paths import by_descriptor
+from papi_backup.host_paths import Identity, by_descriptor, identity_of
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -81,14 +83,19 @@ class Placer:
         file.make(place)
         return file
 
-    def finish(self, file: NewFile, *, ends_in_hole: bool) -> None:
-        """Give a complete file its metadata and its name.  Raises BlockedError and OSError."""
+    def finish(self, file: NewFile, *, ends_in_hole: bool) -> Identity | None:
+        """Give a complete file its metadata and its name; return what it is if it has other names.
+
+        Raises BlockedError and OSError.
+        """
         file.complete(self._metadata, ends_in_hole=ends_in_hole)
         directory, name = split(file.entry.path)
         place = self._tree.directory(directory)
         self._rename(place, file.temporary, name, file.entry.path)
         self._pending = None
+        identity = identity_of(os.fstat(file.descriptor)) if file.entry.links else None
         os.close(file.descriptor)
+        return identity
 
     def abandon(self) -> None:
         """Remove the file on its way, if any; never raises."""
@@ -101,8 +108,11 @@ class Placer:
         with contextlib.suppress(OSError):
             os.close(file.descriptor)
 
-    def special(self, entry: Entry) -> None:
-        """Make a symbolic link, FIFO or device.  Raises BlockedError and OSError."""
+    def special(self, entry: Entry) -> Identity | None:
+        """Make a symbolic link, FIFO or device; return what it is if it has other names.
+
+        Raises BlockedError and OSError.
+        """
         directory, name = split(entry.path)
         place = self._tree.directory(directory)
         temporary = self._temporary()
@@ -114,39 +124,47 @@ class Placer:
             else:
                 device = os.makedev(*(entry.device or (0, 0)))
                 os.mknod(temporary, _DEVICES[entry.type] | 0o600, device, dir_fd=place.descriptor)
+            identity = identity_of(os.lstat(temporary, dir_fd=place.descriptor)) if entry.links else None
             self._metadata.set_special(place.descriptor, temporary, entry)
             self._rename(place, temporary, name, entry.path)
+            return identity
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(temporary, dir_fd=place.descriptor)
             raise
 
-    def link(self, head: bytes, path: bytes) -> bool:
+    def link(self, head: Head, path: bytes) -> bool:
         """Make ``path`` another name of ``head``, which this restore put in its place.
 
-        Returns False if it was one already.  Raises BlockedError and OSError.
+        Returns False if it was one already.  Raises OSError, and BlockedError, also where the first name
+        leads to something else by now.
         """
-        head_directory, head_name = split(head)
+        head_directory, head_name = split(head.path)
         directory, name = split(path)
         source = os.dup(self._tree.directory(head_directory).descriptor)
         try:
             place = self._tree.directory(directory)
-            if _is_same_file(source, head_name, place.descriptor, name):
+            if _is_there(head, place.descriptor, name):
                 return False
-            self._link(source, head_name, place, name, path)
+            temporary = self._temporary()
+            try:
+                os.link(
+                    head_name,
+                    temporary,
+                    src_dir_fd=source,
+                    dst_dir_fd=place.descriptor,
+                    follow_symlinks=False,
+                )
+                if not (_is_there(head, place.descriptor, temporary) or are_made_up(head.identity[0])):
+                    raise BlockedError("its first name was replaced before it could be linked")
+                self._rename(place, temporary, name, path)
+            finally:
+                # Renaming one name of a file to another of its names does nothing, and leaves both.
+                with contextlib.suppress(OSError):
+                    os.unlink(temporary, dir_fd=place.descriptor)
         finally:
             os.close(source)
         return True
-
-    def _link(self, source: int, head_name: bytes, place: Place, name: bytes, path: bytes) -> None:
-        at, temporary = place.descriptor, self._temporary()
-        try:
-            os.link(head_name, temporary, src_dir_fd=source, dst_dir_fd=at, follow_symlinks=False)
-            self._rename(place, temporary, name, path)
-        finally:
-            # Renaming one name of a file to another of its names does nothing, and leaves both.
-            with contextlib.suppress(OSError):
-                os.unlink(temporary, dir_fd=at)
 
     def fix_metadata(self, entry: Entry, descriptor: int) -> bool:
         """Bring the metadata of something open that is already right otherwise in line.
@@ -213,9 +231,9 @@ def _not_empty(target: Target, path: bytes) -> str:
     return f"{target.told(path)} is a directory that is not empty"
 
 
-def _is_same_file(directory: int, name: bytes, other_directory: int, other_name: bytes) -> bool:
+def _is_there(head: Head, directory: int, name: bytes) -> bool:
+    """Return whether a name leads to what a first name was given to."""
     try:
-        found = os.lstat(other_name, dir_fd=other_directory)
+        return identity_of(os.lstat(name, dir_fd=directory)) == head.identity
     except FileNotFoundError:
         return False
-    return os.path.samestat(found, os.lstat(name, dir_fd=directory))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from papi_backup.engine.restore.crew import Claims
 from papi_backup.engine.restore.index import Leaf
-from papi_backup.engine.restore.share import PendingLink, Share, ShareResult
+from papi_backup.engine.restore.share import Head, PendingLink, Share, ShareResult
 from papi_backup.engine.restore.tally import Tally
 from papi_backup.engine.restore.worker import Worker
 
@@ -20,32 +20,40 @@ Groups = dict[str, deque[PendingLink]]
 
 
 def finish_links(
-    worker: Worker, links: Iterable[PendingLink], failed: Mapping[str, str], claims: Claims
+    worker: Worker,
+    links: Iterable[PendingLink],
+    heads: Mapping[str, Head],
+    failed: Mapping[str, str],
+    claims: Claims,
 ) -> Iterator[ShareResult]:
-    """Yield what came of the links that waited; ``failed`` groups have no first name yet.
+    """Yield what came of the links that waited; ``heads`` are the first names of groups that have one.
+
+    ``failed`` tells of the others what is to blame.
 
     Raises PapiError where the restore must end.
     """
     waiting: Groups = defaultdict(deque)
     for link in links:
         waiting[link.group].append(link)
-    failed = dict(failed)
+    heads, failed = dict(heads), dict(failed)
     while waiting:
-        yield _settle(worker, waiting, failed, claims)
+        yield _settle(worker, waiting, heads, failed)
         failed = {}
         for share in _next_names(waiting, claims):
             result = worker.run(share)
+            heads.update(result.heads)
             failed.update(result.failed_groups)
             yield result
 
 
-def _settle(worker: Worker, waiting: Groups, failed: Mapping[str, str], claims: Claims) -> ShareResult:
+def _settle(
+    worker: Worker, waiting: Groups, heads: Mapping[str, Head], failed: Mapping[str, str]
+) -> ShareResult:
     """Take out of ``waiting`` what can be linked, what damage has taken, and what nobody is left for."""
-    links: list[tuple[bytes, bytes]] = []
+    links: list[tuple[Head, bytes]] = []
     lost = Tally()
     for group in list(waiting):
-        damage = failed.get(group)
-        first = claims.first.get(group)
+        damage, first = failed.get(group), heads.get(group)
         if damage:
             for link in waiting.pop(group):
                 lost.lost.add(damage, link.path)

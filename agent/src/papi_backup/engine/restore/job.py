@@ -19,7 +19,7 @@ from papi_backup.engine.restore.outcome import result_of
 from papi_backup.engine.restore.preflight import check_target
 from papi_backup.engine.restore.scope import PAGES_AHEAD, Scope, Surveyor
 from papi_backup.engine.restore.select import Selector
-from papi_backup.engine.restore.share import PendingDirectory, PendingLink, Share, ShareResult, WorkPlan
+from papi_backup.engine.restore.share import Head, PendingDirectory, PendingLink, Share, ShareResult, WorkPlan
 from papi_backup.engine.restore.tally import Causes, Tally
 from papi_backup.engine.restore.target import (
     Destination,
@@ -96,6 +96,7 @@ class _Found:
     links: list[PendingLink] = field(default_factory=list)
     made: set[bytes] = field(default_factory=set)
     devices: dict[int, bytes] = field(default_factory=dict)
+    heads: dict[str, Head] = field(default_factory=dict)
     failed_groups: dict[str, str] = field(default_factory=dict)
 
     def add(self, result: ShareResult) -> None:
@@ -105,6 +106,7 @@ class _Found:
         self.links.extend(result.links)
         self.made |= result.made
         self.devices = {**result.devices, **self.devices}
+        self.heads.update(result.heads)
         self.failed_groups.update(result.failed_groups)
 
 
@@ -178,7 +180,7 @@ class _Restore:
         worker = Worker(plan, self._storage, claims.claim, _nothing_to_tell)
         try:
             links, found.links = found.links, []
-            for result in finish_links(worker, links, found.failed_groups, claims):
+            for result in finish_links(worker, links, found.heads, found.failed_groups, claims):
                 found.add(result)
             found.directories.sort(key=lambda pending: walk_key(pending.entry.path), reverse=True)
             found.add(worker.finish_directories(found.directories, found.made))

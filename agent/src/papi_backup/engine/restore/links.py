@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 from papi_backup.engine.format.entries import Entry
 from papi_backup.engine.restore.index import Leaf
-from papi_backup.engine.restore.share import PendingLink, ShareResult
+from papi_backup.engine.restore.share import Head, PendingLink, ShareResult
+from papi_backup.host_paths import Identity
 
 Claim = Callable[[str, bytes], bool]
 """Asks to be the writer of a link group, by the path given; True for the first who asks."""
@@ -24,7 +25,7 @@ class Links:
     def __init__(self, claim: Claim) -> None:
         self._claim = claim
         self._first: dict[str, bytes] = {}
-        self._finished: set[str] = set()
+        self._heads: dict[str, Head] = {}
 
     def is_first(self, entry: Entry, leaf: Leaf, row: int, result: ShareResult) -> bool:
         """Return whether this name's content must be written; if not, it waits in ``result.links``."""
@@ -35,10 +36,10 @@ class Links:
         result.links.append(PendingLink(group, entry.path, leaf, row))
         return False
 
-    def done(self, entry: Entry) -> None:
-        """Note that a first name is in its place."""
-        if entry.links:
-            self._finished.add(entry.links)
+    def done(self, entry: Entry, identity: Identity | None, result: ShareResult) -> None:
+        """Note that a first name is in its place, and what it is the name of; None for an only name."""
+        if identity is not None:
+            self._heads[entry.links] = result.heads[entry.links] = Head(entry.path, identity)
 
     def failed(self, entry: Entry, result: ShareResult, damage: str = "") -> None:
         """Note that a first name could not be put in its place: nobody must link to what is there.
@@ -50,8 +51,8 @@ class Links:
             result.failed_groups[entry.links] = damage
             self._first.pop(entry.links, None)
 
-    def settled(self, result: ShareResult) -> list[tuple[PendingLink, bytes]]:
+    def settled(self, result: ShareResult) -> list[tuple[PendingLink, Head]]:
         """Take the links out of ``result`` whose first name this process has put in its place."""
-        ready = [link for link in result.links if link.group in self._finished]
-        result.links = [link for link in result.links if link.group not in self._finished]
-        return [(link, self._first[link.group]) for link in ready]
+        ready = [link for link in result.links if link.group in self._heads]
+        result.links = [link for link in result.links if link.group not in self._heads]
+        return [(link, self._heads[link.group]) for link in ready]

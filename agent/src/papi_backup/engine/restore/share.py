@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from papi_backup.engine.format.entries import Entry
 from papi_backup.engine.opened import OpenedBackup
 from papi_backup.engine.restore.index import Leaf
 from papi_backup.engine.restore.tally import Tally
 from papi_backup.engine.restore.tree import Target
+from papi_backup.host_paths import Identity
 
 LARGE_FILE = 32 << 20
 """Files from this size on are shares of their own, so that several processes take one each."""
@@ -66,6 +68,13 @@ class PendingLink:
     row: int
 
 
+class Head(NamedTuple):
+    """The first name of a file that has several, and what that is: others may give the name away."""
+
+    path: bytes
+    identity: Identity
+
+
 @dataclass(slots=True)
 class ShareResult:
     """What came of a share."""
@@ -76,5 +85,7 @@ class ShareResult:
     large: list[Share] = field(default_factory=list)
     made: set[bytes] = field(default_factory=set)
     devices: dict[int, bytes] = field(default_factory=dict)
+    heads: dict[str, Head] = field(default_factory=dict)
+    """First names that were put in their places, by link group."""
     failed_groups: dict[str, str] = field(default_factory=dict)
     """Link groups whose first name failed: to the damage that is to blame, "" where this host is."""

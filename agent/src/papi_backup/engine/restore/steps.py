@@ -9,6 +9,7 @@ and the end of each directory are steps, in walk order, in batches that one roun
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -23,8 +24,8 @@ from papi_backup.engine.restore.links import Links
 from papi_backup.engine.restore.policy import Judge
 from papi_backup.engine.restore.select import Selector
 from papi_backup.engine.restore.share import LARGE_FILE, PendingDirectory, Share, ShareResult, WorkPlan
-from papi_backup.engine.restore.tally import Tally
 from papi_backup.engine.restore.tree import PROTECTED, BlockedError, Found, Tree
+from papi_backup.host_paths import identity_of
 from papi_backup.model.errors import CorruptedBackupError
 
 BATCH_BYTES = 4 << 20
@@ -184,9 +185,8 @@ class ShareReader:
             self._mark_busy()
             return False
         try:
-            if self._is_kept(entry, found, tally):
+            if self._is_kept(entry, found, result):
                 tally.kept += 1
-                self._links.done(entry)
                 return False
             if entry.type == FILE:
                 return True
@@ -195,7 +195,6 @@ class ShareReader:
                 return False
             tally.others += 1
             tally.changed += 1
-            self._links.done(entry)
         except CorruptedBackupError as error:
             self._links.failed(entry, result, error.message)
             raise
@@ -204,18 +203,20 @@ class ShareReader:
             raise
         return False
 
-    def _is_kept(self, entry: Entry, found: Found | None, tally: Tally) -> bool:
+    def _is_kept(self, entry: Entry, found: Found | None, result: ShareResult) -> bool:
         """Bring the metadata of what is already right in line; return False if nothing is."""
         with self._judge.same(entry, found) as descriptor:
             if descriptor is None:
                 return False
-            tally.changed += self._placer.fix_metadata(entry, descriptor)
+            result.tally.changed += self._placer.fix_metadata(entry, descriptor)
+            if entry.links:
+                self._links.done(entry, identity_of(os.fstat(descriptor)), result)
             return True
 
     def _special(self, entry: Entry, result: ShareResult) -> bool:
         """Make a link, FIFO or device; a device that this host may not make is a warning."""
         try:
-            self._placer.special(entry)
+            self._links.done(entry, self._placer.special(entry), result)
         except PermissionError as error:
             if entry.type not in (CHARACTER, BLOCK) or error.errno != errno.EPERM:
                 raise

@@ -19,7 +19,7 @@ from papi_backup.engine.restore.fetch import SegmentSource
 from papi_backup.engine.restore.files import NewFile, Placer
 from papi_backup.engine.restore.links import Claim, Links
 from papi_backup.engine.restore.metadata import MetadataWriter
-from papi_backup.engine.restore.share import PendingDirectory, Share, ShareResult, WorkPlan
+from papi_backup.engine.restore.share import Head, PendingDirectory, Share, ShareResult, WorkPlan
 from papi_backup.engine.restore.steps import Batch, Content, ShareReader
 from papi_backup.engine.restore.tally import Causes, Tally
 from papi_backup.engine.restore.tree import BlockedError, ProtectedError, Tree
@@ -68,7 +68,7 @@ class Worker:
             self.link(first, link.path, result)
         return self._finished(result)
 
-    def finish(self, links: list[tuple[bytes, bytes]]) -> ShareResult:
+    def finish(self, links: list[tuple[Head, bytes]]) -> ShareResult:
         """Make (first name, other name) links across shares."""
         result = ShareResult(Tally())
         for first, path in links:
@@ -83,7 +83,7 @@ class Worker:
             self._directory(directory, result)
         return self._finished(result)
 
-    def link(self, first: bytes, path: bytes, result: ShareResult) -> None:
+    def link(self, first: Head, path: bytes, result: ShareResult) -> None:
         """Make ``path`` another name of ``first``."""
         try:
             if self._placer.link(first, path):
@@ -145,7 +145,7 @@ class Worker:
                 return
             if file.position != entry.size:
                 raise self._reader.index.damaged(step.page, f"the content of {entry.path!r} is not its size")
-            self._placer.finish(file, ends_in_hole=self._ends_in_hole)
+            identity = self._placer.finish(file, ends_in_hole=self._ends_in_hole)
         except CorruptedBackupError as error:
             self._give_up(step, result, error.message)
             result.tally.lost.add(error.message, entry.path)
@@ -154,7 +154,7 @@ class Worker:
             self._refused(result, entry.path, error)
         else:
             self._file = None
-            self._links.done(entry)
+            self._links.done(entry, identity, result)
             result.tally.files += 1
             result.tally.changed += 1
 

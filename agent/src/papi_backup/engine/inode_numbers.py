@@ -1,0 +1,29 @@
+# SPDX-FileCopyrightText: papi.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which file systems give a thing another inode number once the kernel has forgotten the thing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_MOUNTINFO = Path("/proc/self/mountinfo")
+_MADE_UP = frozenset((b"vfat", b"msdos", b"exfat", b"fuse", b"fuseblk"))
+"""Types of file systems that number things as they meet them; ``fuse`` with whatever subtype."""
+
+
+def are_made_up(device: int, mountinfo: Path = _MOUNTINFO) -> bool:
+    """Return whether the numbers on a device (``st_dev``) may differ between two looks at one thing.
+
+    False where no mount of the device is known.
+    """
+    wanted = b"%d:%d" % (os.major(device), os.minor(device))
+    try:
+        lines = mountinfo.read_bytes().splitlines()
+    except OSError:
+        return False
+    for line in lines:
+        fields = line.split()
+        if fields[2] == wanted:
+            return fields[fields.index(b"-") + 1].partition(b".")[0] in _MADE_UP
+    return False
