@@ -90,7 +90,6 @@ LONG_MODULES = frozenset(
         "test_s3_providers",
         "test_schedule_oracle",
         "test_sftp_real",
-        "test_site_playbook",
         "test_state_durability",
         "test_strangers_whole_way",
         "test_supervisor",

@@ -199,7 +199,7 @@ def test_every_module_is_in_the_action_group() -> None:
 def test_the_policy_of_the_guide_names_the_calls_that_the_agent_makes() -> None:
     sources = (REPOSITORY / "agent/src/papi_backup/engine/storage").glob("s3*.py")
     text = "".join(path.read_text() for path in sources)
-    made = set(re.findall(r'(?:call|_persist|_publish)\(\s*"(\w+)"', text)) | set(
+    made = set(re.findall(r'(?:call|_persist(?:ed)?|_publish)\(\s*"(\w+)"', text)) | set(
         re.findall(r"_client\.(\w+)\(", text)
     )
     guide = (REPOSITORY / "docs/docsite/rst/guide_s3_policy.rst").read_text()
