@@ -57,7 +57,7 @@ def test_a_place_is_free_again_whenever_the_one_that_is_given_up_expires(expires
         (deadline,) = reader._large
         if expires_early:
             # As the event loop does when the time is over; the task has had no turn yet.
-            deadline._on_timeout()  # type: ignore[attr-defined]
+            deadline._on_timeout()
         second = reader.read(whole(50), unknown)
         assert await second == b"x" * 50
         with pytest.raises(BadBodyError):

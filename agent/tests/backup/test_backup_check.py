@@ -58,7 +58,7 @@ def test_the_key_of_the_chain_is_tried(real_host: Host) -> None:
 
 def test_only_backups_of_this_installation_count(real_host: Host) -> None:
     for change in ({"instance_id": "f" * 16}, {"backup_name": "other"}, {"host_name": "other.example"}):
-        order = replace(real_host.order(), encryption_key=Secret("a new key"), **change)  # type: ignore[arg-type]
+        order = replace(real_host.order(), encryption_key=Secret("a new key"), **change)
         assert passed(order)["key"] == "there is no backup of this agent yet"
 
 

@@ -96,7 +96,7 @@ class TestNotCounted:
 
 
 class NoList(DirectoryStorage):
-    def list(self, prefix: str) -> list[ObjectInfo]:  # type: ignore[override]
+    def list(self, prefix: str) -> list[ObjectInfo]:
         if prefix == "data/host.example/etc/":
             raise TransferError("this storage lists no more")
         return list(super().list(prefix))

@@ -111,7 +111,7 @@ class TestAtTheStartOfTheAgent:
     def test_a_job_of_a_storage_that_was_moved_says_so_and_asks_nobody(self, agent: Agent) -> None:
         job = died_with(agent)
         (storage,) = agent.store.storages.list()
-        agent.store.storages.update(replace(storage, bucket_name="elsewhere"))  # type: ignore[call-arg]
+        agent.store.storages.update(replace(storage, bucket_name="elsewhere"))
         agent.start()
         assert "The backup may exist: nobody can be asked, because" in agent.ended(job).description
         assert agent.storage.asked == []

@@ -275,7 +275,7 @@ def test_only_fewer_entries_than_announced_are_refused() -> None:
     prefixes = b"<CommonPrefixes><Prefix>catalog/h/</Prefix></CommonPrefixes>"
     for count, passes in ((0, True), (1, True), (2, False)):
         body = page(b"<KeyCount>%d</KeyCount>" % count + prefixes)
-        with s3_that(lambda *_request, body=body: (200, {}, iter([body]))) as storage:  # type: ignore[misc]
+        with s3_that(lambda *_request, body=body: (200, {}, iter([body]))) as storage:
             if passes:
                 assert storage.list_children("catalog/") == ["h"]
                 continue
@@ -307,7 +307,7 @@ class Hostile(MemoryChannel):
             string(name) + string(b"") + struct.pack(">IQ", 1, 5) for name in names
         )
 
-    def _read(self, fields):  # type: ignore[no-untyped-def]
+    def _read(self, fields):
         fields.string()
         fields.uint64()
         data = self._data(fields.uint32())
@@ -315,7 +315,7 @@ class Hostile(MemoryChannel):
             raise StatusError(1)
         return 103, string(data)
 
-    def _readdir(self, fields):  # type: ignore[no-untyped-def]
+    def _readdir(self, fields):
         del fields
         return 104, self._names
 
@@ -369,11 +369,11 @@ def test_a_directory_whose_name_is_no_utf8_is_listed_like_any_other() -> None:
     class Renaming(MemoryChannel):
         """Tells another name of the directory than the one it has."""
 
-        def _readdir(self, fields):  # type: ignore[no-untyped-def]
+        def _readdir(self, fields):
             kind, body = super()._readdir(fields)
             return kind, body.replace(string(b"d"), string(b"\xff"))
 
-        def _opendir(self, fields):  # type: ignore[no-untyped-def]
+        def _opendir(self, fields):
             asked.append(fields.string())
             return self._handle("/srv/base", ["/srv/base/d"] if len(asked) == 1 else [])
 

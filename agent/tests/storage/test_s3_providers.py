@@ -59,7 +59,7 @@ def knows_md5_alone(kind: str, headers: Headers) -> Refusal:
 
 @pytest.mark.parametrize("refuses", [wants_checksums, knows_md5_alone])
 @pytest.mark.parametrize("body", [b"small", LARGE], ids=["whole", "in parts"])
-def test_objects_and_parts_go_up_with_a_checksum_in_a_header(refuses, body: bytes) -> None:  # type: ignore[no-untyped-def]
+def test_objects_and_parts_go_up_with_a_checksum_in_a_header(refuses, body: bytes) -> None:
     with MemoryS3(refuses=refuses) as server:
         storage = storage_on(server)
         put(storage, body)
@@ -67,7 +67,7 @@ def test_objects_and_parts_go_up_with_a_checksum_in_a_header(refuses, body: byte
 
 
 @pytest.mark.parametrize("refuses", [wants_checksums, knows_md5_alone])
-def test_the_test_of_such_a_bucket_passes(refuses) -> None:  # type: ignore[no-untyped-def]
+def test_the_test_of_such_a_bucket_passes(refuses) -> None:
     with MemoryS3(refuses=refuses) as server:
         assert run_check(storage_on(server), 10).steps
 
@@ -121,7 +121,7 @@ def test_a_provider_of_buckets_as_host_names_is_asked_so_after_its_refusal(
 # -- ciphers -------------------------------------------------------------------------------------
 
 
-def test_a_server_with_which_no_cipher_is_shared_is_4001_at_once_with_what_it_offers(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_server_with_which_no_cipher_is_shared_is_4001_at_once_with_what_it_offers(tmp_path) -> None:
     with Sshd(tmp_path / "sshd", ciphers="chacha20-poly1305@openssh.com") as sshd:
         ssh_id = make_ssh_id(tmp_path)
         sshd.add_authorized_key(ssh_id.public_key)
