@@ -39,6 +39,8 @@ PROCESSES = 2
 THREADS = (20, 75)
 """Of each process, at least and at most."""
 
+VISITOR = "visitor"
+
 
 @contextmanager
 def agent(tls: bool) -> Iterator[Owners]:
@@ -52,10 +54,11 @@ def agent(tls: bool) -> Iterator[Owners]:
             f'socket = "{directory}/agent.sock"\nlisten = "127.0.0.1:{port}"\n{secure}'
         )
         with Store.open(directory / "state") as store:
-            store.accounts.add(ACCOUNT, "administrator", Secret(PASSWORD))
+            for account in (ACCOUNT, VISITOR):
+                store.accounts.add(account, "administrator", Secret(PASSWORD))
             token = store.tokens.add("torture", "viewer")[1].reveal()
         with running((sys.executable, "-m", "papi_backup.daemon", "--config", str(config)), port):
-            yield Owners(directory / "agent.sock", port, trusting() if tls else None, ACCOUNT, token)
+            yield Owners(directory / "agent.sock", port, trusting() if tls else None, ACCOUNT, VISITOR, token)
 
 
 def rounds(chance: random.Random, seconds: float, fixed: tuple[str, ...]) -> Iterator[tuple[Round, float]]:

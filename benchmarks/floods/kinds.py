@@ -145,7 +145,7 @@ def small(door: Door, chance: random.Random) -> None:
     """Send one small request after the other on one connection."""
     one = b"GET /papi/ping?key=a&api_token=b HTTP/1.1\r\nHost: a\r\n\r\n"
     with door.knock(chance) as stranger:
-        for _unused in range(50):
+        for _unused in range(10):
             stranger.sendall(chance.choice((one, b"GET /papi/nothing HTTP/1.1\r\nHost: a\r\n\r\n")))
             if not stranger.recv(65536):
                 return

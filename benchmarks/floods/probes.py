@@ -29,6 +29,9 @@ class Owners:
     port: int
     tls: ssl.SSLContext | None
     account: str
+    visitor: str
+    """An account whose session lasts: a login for each call would end the oldest of its own account."""
+
     token: str
 
     def over_socket(self) -> socket.socket:
@@ -48,7 +51,8 @@ class Owners:
 
     def log_in(self) -> str:
         """Return the cookie of a session that the password opens from the address where owners are."""
-        head, _answer = self.send(self.over_tcp(KNOWN_ADDRESS), "/papi/login.json", self.password)
+        fields = {"username": self.visitor, "password": PASSWORD}
+        head, _answer = self.send(self.over_tcp(KNOWN_ADDRESS), "/papi/login.json", fields)
         return head.partition("PHPSESSID=")[2].partition(";")[0]
 
     @property

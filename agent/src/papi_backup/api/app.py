@@ -24,6 +24,7 @@ from starlette.types import Receive, Scope, Send
 from papi_backup.api.cookies import GoodCookies
 from papi_backup.api.dispatch import Dispatcher, Reply, Target, error_reply
 from papi_backup.api.gate import Entry, Gate, PasswordClaim, cookie_token
+from papi_backup.api.known_addresses import KnownAddresses
 from papi_backup.api.lanes import THREADS, Lane, lane_by_content, lane_of, lane_of_stranger
 from papi_backup.api.password_checks import PasswordChecks
 from papi_backup.api.request import BadBodyError, BodyReader, ClientGoneError, Head, Limits, Request, head_of
@@ -54,6 +55,7 @@ class BackupApplication:
     """Serves the endpoint table to the callers of one listener."""
 
     def __init__(self, dispatcher: Dispatcher, gate: Gate, limits: Limits) -> None:
+        self.known_addresses = KnownAddresses()
         self._dispatcher = dispatcher
         self._gate = gate
         self._bodies = BodyReader(limits)
@@ -146,6 +148,7 @@ class BackupApplication:
     async def _answer_known(
         self, target: Target, request: Request, entry: Entry | None, leaves: Leaves
     ) -> Reply:
+        self.known_addresses.note(request.head.source.address)
         # Where only what the call says tells, a thread reads it, as it does whatever clients send.
         named = lane_of(target)
         lane = await self._in_thread("quick", lane_by_content, request) if named is None else named

@@ -10,7 +10,7 @@ import socket
 import sys
 import termios
 from asyncio.sslproto import SSLProtocol
-from collections import Counter, OrderedDict
+from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -18,8 +18,11 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import Server
 
+from papi_backup.api.crowd import Crowd
 from papi_backup.api.door import Door, Guest, hang_up
+from papi_backup.api.fair_share import FairShare, Place
 from papi_backup.api.framing import StrictConnection
+from papi_backup.api.known_addresses import KnownAddresses
 from papi_backup.api.peers import peer_of
 from papi_backup.api.request import PEER_KEY, Limits
 from papi_backup.api.turns import network_of
@@ -30,27 +33,31 @@ who send large bodies, would make everybody wait at each of the dozen turns that
 
 SSLProtocol.max_size = READ_BYTES
 
-FEW = 8
-"""So many connections of one network or address are no crowd: owners have some at once, too."""
 
-
-def protocol_class(limits: Limits) -> type[WatchedConnection]:
+def protocol_class(limits: Limits, known_addresses: KnownAddresses) -> type[WatchedConnection]:
     """Return the class of one listener's connections, within ``limits``."""
 
     class Connection(WatchedConnection):
         bounds = limits
-        others: ClassVar[OrderedDict[WatchedConnection, None]] = OrderedDict()
+        known = known_addresses
+        share = FairShare()
+        others: ClassVar[Crowd[WatchedConnection]] = Crowd(share.served_last)
 
     return Connection
 
 
 class _CountedTransport:
-    """A transport that counts what is written: bytes that are not sent yet may be those of another answer."""
+    """A transport that counts what is written: bytes that are not sent yet may be those of another answer.
+
+    Its reading is paused by uvicorn, by :meth:`hold`, or by both, and goes on where neither wants a pause.
+    """
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self.written = 0
         self._closing = False
+        self._paused = False
+        self._held = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -59,6 +66,28 @@ class _CountedTransport:
         """Write."""
         self.written += len(data)
         self._transport.write(data)
+
+    def pause_reading(self) -> None:
+        """Read no more."""
+        self._paused = True
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read again, unless it is held."""
+        self._paused = False
+        if not self._held:
+            self._transport.resume_reading()
+
+    def hold(self) -> None:
+        """Read no more until what was read is looked at."""
+        self._held = True
+        self._transport.pause_reading()
+
+    def let_go(self) -> None:
+        """Read again, unless it is paused."""
+        self._held = False
+        if not self._paused:
+            self._transport.resume_reading()
 
     def close(self) -> None:
         """Close; once, because asyncio's TLS forgets a connection that is closed twice."""
@@ -70,55 +99,51 @@ class _CountedTransport:
 class WatchedConnection(H11Protocol, Guest):
     """One connection.  A client that sends a head byte by byte is hung up on; an idle one too.
 
-    Where there are too many, the one that has been quiet for longest makes room, unless it waits for an
-    answer: whoever just opens connections pushes out their own.  The network that has most connections makes
-    room first, and of its addresses the one that has most.
+    Where there are too many, one makes room.  What one sent is looked at when its network has its turn.
     """
 
     bounds: Limits = Limits()
-    others: ClassVar[OrderedDict[WatchedConnection, None]] = OrderedDict()
-    """Of the same listener, this one included, the longest quiet first."""
+    known = KnownAddresses()
+    share = FairShare()
+    others: ClassVar[Crowd[WatchedConnection]] = Crowd(share.served_last)
+    """Of the same listener, this one included."""
+
+    is_unseen = True
 
     _arrived: socket.socket | None = None
     """The connection until there is a transport."""
 
-    _place = ("", "")
-    """Network and address that it comes from."""
+    _place = Place("", "")
 
     _deadline: asyncio.TimerHandle | None = None
     _look: asyncio.TimerHandle | None = None
     _seen = (0, 0)
+    _is_lost = False
 
     def arrive(self, connection: socket.socket) -> None:
         """Take a place among the others, before any handshake: who says nothing counts too."""
         self._arrived = connection
-        self._place = _place_of(connection)
-        self.others[self] = None
+        self._place = _place_of(connection, self.known)
+        self.others.add(self, self._place)
         if len(self.others) > self.bounds.connections:
-            leaving = self._who_leaves()
+            leaving = self.others.who_leaves() or self
             # Closing may take long where the client does not read; it counts no more from now on.
-            self.others.pop(leaving)
+            self.others.remove(leaving)
             leaving._leave()
 
-    def _who_leaves(self) -> WatchedConnection:
-        networks = Counter(other._place[0] for other in self.others)
-        places = Counter(other._place for other in self.others)
-
-        def crowd(other: WatchedConnection) -> tuple[int, int]:
-            in_network, at_address = networks[other._place[0]], places[other._place]
-            return in_network if in_network > FEW else 0, at_address if at_address > FEW else 0
-
-        quiet = (other for other in self.others if not other._waits_for_its_answer)
-        return max(quiet, key=crowd, default=self)
+    def enter(self, admit: Callable[[], None]) -> None:
+        """Have it let in when its network's turn has come."""
+        self.share.ask(self._place, admit)
 
     def turn_away(self) -> None:
         """Give the place back: the handshake failed."""
         self._arrived = None
-        self.others.pop(self, None)
+        self.others.remove(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Learn who it is, and wait for the first request."""
         self._arrived = None
+        self.is_unseen = False
         self._counted = _CountedTransport(cast("asyncio.Transport", transport))
         super().connection_made(cast("asyncio.Transport", self._counted))
         self.conn = StrictConnection()
@@ -132,22 +157,33 @@ class WatchedConnection(H11Protocol, Guest):
         self._look = self.loop.call_later(self.bounds.send_seconds, self._watch_sending)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes in; while they are no whole head, the deadline runs on."""
-        if self in self.others:
-            self.others.move_to_end(self)
+        """Take bytes in, to be looked at when their network's turn has come."""
+        self.others.heard(self)
+        self.is_unseen = True
+        self._counted.hold()
+        self.share.ask(self._place, lambda: self._look_at(data))
+
+    def _look_at(self, data: bytes) -> None:
+        """Act on what came in; while it is no whole head, the deadline runs on."""
+        if self._is_lost or self._counted.is_closing():
+            return
+        self.is_unseen = False
+        self._counted.let_go()
         super().data_received(data)
         self._watch_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the deadlines."""
-        self.others.pop(self, None)
+        self._is_lost = True
+        self.others.remove(self)
         self._forget_deadline()
         if self._look is not None:
             self._look.cancel()
         super().connection_lost(exc)
 
     @property
-    def _waits_for_its_answer(self) -> bool:
+    def waits_for_its_answer(self) -> bool:
+        """Whether its request is whole and its answer is not."""
         cycle = self.cycle
         return cycle is not None and not cycle.response_complete and not cycle.more_body
 
@@ -224,14 +260,14 @@ class QuietServer(Server):
         self._stopping.set()
 
 
-def _place_of(connection: socket.socket) -> tuple[str, str]:
-    """Return network and address of the other end; all who come over the unix socket come from one place."""
+def _place_of(connection: socket.socket, known: KnownAddresses) -> Place:
+    """Return where the other end is."""
     try:
         name = connection.getpeername()
     except OSError:
-        return "", ""
+        return Place("", "")
     address = str(name[0]) if isinstance(name, tuple) else ""
-    return network_of(address), address
+    return Place(address, address, True) if address in known else Place(network_of(address), address)
 
 
 def _unsent_by_the_kernel(transport: asyncio.Transport) -> int:

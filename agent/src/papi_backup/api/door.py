@@ -30,6 +30,10 @@ class Guest(asyncio.Protocol):
     def arrive(self, connection: socket.socket) -> None:
         """Take a place among the others, or another's."""
 
+    def enter(self, admit: Callable[[], None]) -> None:
+        """Have it let in, now or when it is its turn."""
+        admit()
+
     def turn_away(self) -> None:
         """Give the place back: the handshake failed."""
 
@@ -88,6 +92,10 @@ class Door:
             connection.close()
             return
         guest = self._guest()
+        guest.arrive(connection)
+        guest.enter(lambda: self._admit(guest, connection))
+
+    def _admit(self, guest: Guest, connection: socket.socket) -> None:
         task: asyncio.Task[object] = self._loop.create_task(
             self._loop.connect_accepted_socket(
                 lambda: guest, connection, ssl=self._tls, ssl_handshake_timeout=self._handshake_seconds
@@ -95,7 +103,6 @@ class Door:
         )
         self._entering[task] = connection
         task.add_done_callback(lambda ended: self._entered(ended, guest))
-        guest.arrive(connection)
 
     def _entered(self, task: asyncio.Task[object], guest: Guest) -> None:
         connection = self._entering.pop(task)

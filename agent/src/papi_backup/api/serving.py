@@ -116,7 +116,7 @@ class ListenerThread:
 def _config(application: BackupApplication, limits: Limits, tls: ssl.SSLContext | None) -> Config:
     config = Config(
         create_app(application),
-        http=protocol_class(limits),
+        http=protocol_class(limits, application.known_addresses),
         ws="none",
         lifespan="off",
         log_config=None,
