@@ -18,6 +18,7 @@ import pytest
 from reader_bench import CAP, CHUNKER, FILE_SIZE, Bench
 
 from papi_backup.engine.backup import content as content_module
+from papi_backup.engine.backup.files import Xattrs
 from papi_backup.engine.format.segment import MEBIBYTE
 
 
@@ -259,7 +260,7 @@ def test_a_small_file_that_changes_while_it_is_read_is_saved_as_it_is_then_or_ma
     rest = itertools.chain([how] * times, itertools.repeat(lambda _path: None))
     ask = content_module.read_xattrs
 
-    def asked(target: int | bytes) -> dict[bytes, bytes]:
+    def asked(target: int | bytes) -> Xattrs:
         next(rest)(path)
         return ask(target)
 

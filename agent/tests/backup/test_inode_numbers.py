@@ -20,6 +20,8 @@ _MOUNTINFO = b"""\
 26 28 0:62 / /media/stick rw - exfat /dev/sdc1 rw
 27 28 0:63 / / rw - overlay overlay rw,lowerdir=/a
 28 28 0:64 / /media/disk rw - fuseblk /dev/sdd1 rw
+29 28 0:65 / /srv/nas rw - cifs //nas/a rw,vers=3.0,serverino
+30 28 0:66 / /srv/old rw - cifs //nas/b rw,vers=1.0,noserverino
 """
 
 
@@ -33,7 +35,16 @@ def numbered_anew(path: Path, device: int | None = None) -> Directory:
 
 @pytest.mark.parametrize(
     ("device", "made_up"),
-    [((8, 1), False), ((8, 17), True), ((0, 61), True), ((0, 62), True), ((0, 63), False), ((0, 64), True)],
+    [
+        ((8, 1), False),
+        ((8, 17), True),
+        ((0, 61), True),
+        ((0, 62), True),
+        ((0, 63), False),
+        ((0, 64), True),
+        ((0, 65), False),
+        ((0, 66), True),
+    ],
 )
 def test_the_type_of_the_file_system_tells_whether_numbers_last(
     tmp_path: Path, device: tuple[int, int], made_up: bool

@@ -20,7 +20,7 @@ from papi_backup.engine import beneath
 from papi_backup.engine.backup.excludes import Excludes
 from papi_backup.engine.backup.select import skipped_paths
 from papi_backup.engine.backup.sources import check_sources, normalise_sources
-from papi_backup.engine.backup.walk import Found, Walker, pseudo_mounts
+from papi_backup.engine.backup.walk import Found, Walker
 from papi_backup.engine.format.entries import walk_key
 from papi_backup.model.errors import InvalidParameterError
 
@@ -349,15 +349,3 @@ def test_sockets_and_fifos_are_met_without_being_opened(
         monkeypatch.chdir(tmp_path)  # a socket's name is at most 108 bytes
         listener.bind("socket")
         assert Walk(tmp_path, "").paths == [b"", b"fifo", b"socket"]
-
-
-def test_only_file_systems_of_the_kernel_itself_are_pseudo(tmp_path: Path) -> None:
-    mountinfo = tmp_path / "mountinfo"
-    mountinfo.write_bytes(
-        b"22 28 0:21 / /proc rw,nosuid shared:12 - proc proc rw\n"
-        b"23 28 8:1 / /home\\040dir rw shared:1 - ext4 /dev/sda1 rw\n"
-        b"24 28 0:22 / /odd\\040one\xff rw - sysfs sysfs rw\n"
-        b"25 28 0:23 / /run rw master:1 shared:2 - tmpfs tmpfs rw\n"
-    )
-    assert pseudo_mounts(str(mountinfo)) == {b"proc", b"odd one\xff"}
-    assert pseudo_mounts(str(tmp_path / "missing")) == frozenset()

@@ -5,11 +5,16 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from pathlib import Path
 
 _MOUNTINFO = Path("/proc/self/mountinfo")
 _MADE_UP = frozenset((b"vfat", b"msdos", b"exfat", b"fuse", b"fuseblk"))
 """Types of file systems that number things as they meet them; ``fuse`` with whatever subtype."""
+
+_CLIENTS = frozenset((b"cifs", b"smb3"))
+_OWN_NUMBERS = b"noserverino"
+"""With this option a client makes numbers up instead of asking the server."""
 
 
 def are_made_up(device: int, mountinfo: Path = _MOUNTINFO) -> bool:
@@ -25,5 +30,13 @@ def are_made_up(device: int, mountinfo: Path = _MOUNTINFO) -> bool:
     for line in lines:
         fields = line.split()
         if fields[2] == wanted:
-            return fields[fields.index(b"-") + 1].partition(b".")[0] in _MADE_UP
+            kind, _source, options = fields[fields.index(b"-") + 1 :][:3]
+            numbers_of_its_own = kind in _CLIENTS and _OWN_NUMBERS in options.split(b",")
+            return kind.partition(b".")[0] in _MADE_UP or numbers_of_its_own
     return False
+
+
+@lru_cache(maxsize=256)
+def made_up_on(device: int) -> bool:
+    """Return what :func:`are_made_up` does, as it was when it was first asked by this process."""
+    return are_made_up(device)

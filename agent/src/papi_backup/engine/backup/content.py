@@ -32,6 +32,9 @@ _NO_ID = bytes(16)
 _PENDING = ReadFile(None, (), {}, 0)
 _READING = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 _READING_QUIETLY = _READING | os.O_NOFOLLOW | os.O_NOATIME
+_MOST_UNTOLD = 1 << 30
+"""Bytes that are read of a file that says it has none."""
+_UNTOLD_TEXT = f"says that it is empty and has more than {_MOST_UNTOLD} bytes: the rest was not saved"
 _OTHER_KIND = frozenset((errno.ELOOP, errno.ENXIO, errno.ENODEV))
 """How opening a link, a socket or a device ends, where the walk had found a file."""
 
@@ -116,7 +119,7 @@ class ContentReader:
                 return False
             if before.st_blocks * _BLOCK < size:  # a hole, perhaps
                 return False
-            xattrs, warning = _xattrs(descriptor)
+            xattrs, warning = read_xattrs(descriptor)
             data = os.read(descriptor, size + 1)
             if len(data) != size or _differ(before, os.fstat(descriptor)):
                 return False
@@ -164,8 +167,10 @@ class ContentReader:
             with pinned(directory, name) as pin:
                 status = os.fstat(pin)
                 if not stat.S_ISREG(status.st_mode):
-                    entry = pinned_entry(path, pin, status, self._owners)
-                    return GONE if entry is None else ReadFile(None, (), {}, 0, instead=entry)
+                    entry, warning = pinned_entry(path, pin, status, self._owners)
+                    if entry is None:
+                        return GONE
+                    return ReadFile(None, (), {}, 0, warning=warning, instead=entry)
                 descriptor = self._open_pinned(pin)
         except OSError as error:
             return unread(error)
@@ -190,13 +195,16 @@ class ContentReader:
     def _read_once(self, descriptor: int) -> ReadFile:
         with _source_errors():
             before = os.fstat(descriptor)
-        xattrs, warning = _xattrs(descriptor)
+        xattrs, warning = read_xattrs(descriptor)
         pieces = list(self._pieces(descriptor, before))
         with _source_errors():
             after = os.fstat(descriptor)
         read = sum(piece.length for piece in pieces if piece.segment != HOLE)
         length = sum(piece.length for piece in pieces)
-        changed = Facts.of(before) != Facts.of(after) or length != after.st_size
+        unfit = length != after.st_size and after.st_size > 0
+        changed = Facts.of(before) != Facts.of(after) or unfit
+        if length >= _MOST_UNTOLD > after.st_size == 0:
+            warning = _joined(warning, _UNTOLD_TEXT)
         facts = Facts.of(after)._replace(size=length)
         return ReadFile(facts, pieces, xattrs, read, changed=changed, warning=warning)
 
@@ -205,7 +213,8 @@ class ContentReader:
         if size and status.st_blocks * _BLOCK < size:
             yield from self._sparse_pieces(descriptor, size)
         else:
-            yield from self._extent_pieces(descriptor, 0, size)
+            # Files of some file systems have content and say that they are empty.
+            yield from self._extent_pieces(descriptor, 0, size or _MOST_UNTOLD)
 
     def _sparse_pieces(self, descriptor: int, size: int) -> Iterator[Piece]:
         position = 0
@@ -269,12 +278,8 @@ def _source_errors() -> Iterator[None]:
         raise SourceReadError(error) from None
 
 
-def _xattrs(descriptor: int) -> tuple[dict[bytes, bytes], str]:
-    """Return a file's extended attributes, and a warning when they could not be read."""
-    try:
-        return read_xattrs(descriptor), ""
-    except OSError as error:
-        return {}, f"its extended attributes were not saved: {error.strerror}"
+def _joined(*warnings: str) -> str:
+    return "; ".join(filter(None, warnings))
 
 
 def _differ(before: os.stat_result, after: os.stat_result) -> bool:

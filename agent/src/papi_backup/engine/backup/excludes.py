@@ -8,6 +8,10 @@
 * ``build/``: with a trailing ``/``, matches directories only.
 
 ``*``, ``?`` and ``[…]`` never match ``/``.  An excluded directory is not entered.
+
+Matching takes time in proportion to the path, however many stars a pattern has: what follows a star, but for
+the last one, is sought once and kept where it is found first.  Any later place would only leave less for the
+rest of the pattern.
 """
 
 from __future__ import annotations
@@ -49,40 +53,53 @@ def _compile(expressions: list[bytes]) -> re.Pattern[bytes] | None:
 
 
 def _translate(pattern: bytes) -> bytes:
-    anchored = pattern.startswith(b"/")
-    parts = [part for part in pattern.split(b"/") if part]
-    expression = b"" if anchored else rb"(?:.*/)?"
-    for number, part in enumerate(parts):
-        last = number == len(parts) - 1
-        if part == b"**":
-            expression += rb".+" if last else rb"(?:.*/)?"
-        else:
-            expression += _component(part) + (b"" if last else b"/")
-    return rb"(?:" + expression + rb")"
+    """Return an expression for whole paths; the names of a pattern stand in groups between its ``**``."""
+    groups: list[list[bytes]] = [[]] if pattern.startswith(b"/") else [[], []]
+    for part in filter(None, pattern.split(b"/")):
+        if part != b"**":
+            groups[-1].append(_component(part))
+        elif groups[-1] or len(groups) == 1:
+            groups.append([])
+    first, *others = (b"/".join(group) for group in groups)
+    if not others:
+        return first
+    *sought, last = others
+    expression = first + b"/" if first else b""
+    expression += b"".join(rb"(?>(?:.*?/)??" + group + b"/)" for group in sought)
+    return expression + (rb"(?:.*/)?" + last if last else rb".+")
 
 
 def _component(part: bytes) -> bytes:
-    expression = b""
+    first, *others = _between_stars(part)
+    if not others:
+        return first
+    *sought, last = others
+    return first + b"".join(rb"(?>[^/]*?" + piece + b")" for piece in sought if piece) + rb"[^/]*" + last
+
+
+def _between_stars(part: bytes) -> list[bytes]:
+    """Return an expression for each piece of a name that stands before, between and behind its stars."""
+    pieces = [b""]
     position = 0
     while position < len(part):
         character = part[position : position + 1]
         position += 1
         if character == b"*":
-            expression += rb"[^/]*"
+            pieces.append(b"")
         elif character == b"?":
-            expression += rb"[^/]"
+            pieces[-1] += rb"[^/]"
         elif character == b"[":
             # A "]" that comes first, also behind a negation, is a member and not the end.
             first = position + (part[position : position + 1] in (b"!", b"^"))
             end = part.find(b"]", first + 1)
             if end < 0:
-                expression += rb"\["
+                pieces[-1] += rb"\["
                 continue
-            expression += _character_set(part[first:end], negated=first > position)
+            pieces[-1] += _character_set(part[first:end], negated=first > position)
             position = end + 1
         else:
-            expression += re.escape(character)
-    return expression
+            pieces[-1] += re.escape(character)
+    return pieces
 
 
 def _character_set(members: bytes, *, negated: bool) -> bytes:

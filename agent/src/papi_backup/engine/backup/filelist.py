@@ -337,8 +337,9 @@ class FileListWriter:
     def _file_entry(self, row: Row, result: ReadFile) -> Entry | None:
         facts, path = result.facts, row.path
         if facts is None:
-            if result.instead is None and not result.vanished:
-                self._warn(path, result.error)
+            told = result.warning if result.instead is not None else result.error
+            if told and not result.vanished:
+                self._warn(path, told)
             return result.instead
         mode, uid, gid, size, mtime_ns, ctime_ns, inode = facts
         entry = Entry(path, FILE, mode & 0o7777, self._owners.of(uid, gid), mtime_ns, ctime_ns, inode, size)

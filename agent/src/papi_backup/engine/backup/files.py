@@ -10,6 +10,7 @@ import os
 import pwd
 import stat
 from collections.abc import Callable
+from typing import NamedTuple
 
 from papi_backup.engine.backup.status import FileStatus
 from papi_backup.engine.format.entries import (
@@ -22,7 +23,8 @@ from papi_backup.engine.format.entries import (
     Entry,
     Owner,
 )
-from papi_backup.host_paths import by_descriptor
+from papi_backup.engine.inode_numbers import made_up_on
+from papi_backup.host_paths import by_descriptor, shown
 
 _TYPES = {
     stat.S_IFREG: FILE,
@@ -34,7 +36,10 @@ _TYPES = {
 }
 LARGEST_XATTRS = 512 * 1024
 """Bytes of extended attributes kept for one file; no Linux file system in use reaches it."""
-_NO_XATTRS = frozenset((errno.ENOTSUP, errno.ENODATA, errno.EPERM, errno.EACCES))
+_NONE_TO_LIST = frozenset((errno.ENOTSUP, errno.ENOENT))
+"""What is asked for attributes is open: it is the way to it through ``/proc`` that may not exist."""
+_TOLD_XATTRS = 3
+"""Attributes of one file that are named when they cannot be read; the others are counted."""
 
 
 def type_of(mode: int) -> str | None:
@@ -65,39 +70,57 @@ def _name(look_up: Callable[[], str]) -> str:
         return ""
 
 
-def read_xattrs(target: int | bytes) -> dict[bytes, bytes]:
+class Xattrs(NamedTuple):
+    """Extended attributes, and a word on those that could not be read, "" where there are none such."""
+
+    values: dict[bytes, bytes]
+    warning: str = ""
+
+
+NO_XATTRS = Xattrs({})
+
+
+def read_xattrs(target: int | bytes) -> Xattrs:
     """Return the extended attributes of an open file, or of what a path of :func:`by_descriptor` leads to.
 
-    Attributes that this process may not read, or that vanish, are left out.  Raises OSError for
-    anything else, and E2BIG when there is more than can be kept.
+    What cannot be listed or read costs these attributes and nothing else, so that nothing is raised.
     """
     try:
         names = os.listxattr(target)
     except OSError as error:
-        if error.errno in _NO_XATTRS:
-            return {}
-        raise
-    found = {}
+        return NO_XATTRS if error.errno in _NONE_TO_LIST else _unsaved(error.strerror or str(error))
+    if not names:
+        return NO_XATTRS
+    found: dict[bytes, bytes] = {}
+    lost: list[str] = []
     for name in names:
         try:
             found[os.fsencode(name)] = os.getxattr(target, name)
         except OSError as error:
-            if error.errno not in _NO_XATTRS:
-                raise
+            if error.errno != errno.ENODATA:  # it has vanished
+                lost.append(f"{shown(os.fsencode(name))} ({error.strerror})")
     if sum(len(value) for value in found.values()) > LARGEST_XATTRS:
-        raise OSError(errno.E2BIG, "its extended attributes are too large to keep")
-    return found
+        return _unsaved("they are too large to keep")
+    return Xattrs(found, _lost(lost))
 
 
-def pinned_xattrs(descriptor: int) -> dict[bytes, bytes]:
-    """Return the extended attributes of what an O_PATH descriptor stands for; raises as read_xattrs does.
+def _unsaved(reason: str) -> Xattrs:
+    return Xattrs({}, f"its extended attributes were not saved: {reason}")
+
+
+def _lost(names: list[str]) -> str:
+    if not names:
+        return ""
+    more = f", and {len(names) - _TOLD_XATTRS} more" if len(names) > _TOLD_XATTRS else ""
+    return f"extended attributes were not saved: {', '.join(names[:_TOLD_XATTRS])}{more}"
+
+
+def pinned_xattrs(descriptor: int) -> Xattrs:
+    """Return the extended attributes of what an O_PATH descriptor stands for.
 
     Where ``/proc`` is not mounted there are none.
     """
-    try:
-        return read_xattrs(by_descriptor(descriptor))
-    except FileNotFoundError:
-        return {}
+    return read_xattrs(by_descriptor(descriptor))
 
 
 def entry_of(path: bytes, status: FileStatus, owners: Owners) -> Entry | None:
@@ -122,26 +145,30 @@ def entry_of(path: bytes, status: FileStatus, owners: Owners) -> Entry | None:
     return entry
 
 
-def pinned_entry(path: bytes, descriptor: int, status: FileStatus, owners: Owners) -> Entry | None:
-    """Return the whole entry of what an O_PATH descriptor stands for, but for contents; None for a socket.
+def pinned_entry(
+    path: bytes, descriptor: int, status: FileStatus, owners: Owners
+) -> tuple[Entry | None, str]:
+    """Return the whole entry of what an O_PATH descriptor stands for, but for contents, and a warning or "".
 
-    Raises OSError when the link target or the attributes cannot be read.
+    A socket has None.  Raises OSError when the target of a link cannot be read.
     """
     entry = entry_of(path, status, owners)
-    if entry is not None:
-        if entry.type == SYMLINK:
-            entry.link_target = os.readlink(b"", dir_fd=descriptor)
-        entry.xattrs = pinned_xattrs(descriptor)
-    return entry
+    if entry is None:
+        return None, ""
+    if entry.type == SYMLINK:
+        entry.link_target = os.readlink(b"", dir_fd=descriptor)
+    entry.xattrs, warning = pinned_xattrs(descriptor)
+    return entry, warning
 
 
 def link_group_of(status: FileStatus) -> str:
     """Return what all names of one file share; empty for a file that has no other name.
 
-    Some file systems in user space tell no number of names, 0, and may tell no inode numbers either.
+    Empty also where inode numbers are made up: two files may have one number there, and a restore would make
+    them one file.
     Device numbers may swap at a reboot while kept pages still hold the old ones: the change time,
     which all names of a file share, keeps two files from getting one group.
     """
-    if status.st_nlink <= 1:
+    if status.st_nlink <= 1 or status.st_ino == 0 or made_up_on(status.st_dev):
         return ""
     return f"{status.st_dev:x}:{status.st_ino:x}:{status.st_ctime_ns:x}"

@@ -16,10 +16,12 @@ from datetime import datetime
 from papi_backup import __version__
 from papi_backup.engine.backup.cache import IndexCache
 from papi_backup.engine.backup.commit import check_own_volumes, write_manifest
+from papi_backup.engine.backup.emptied import empty_among, refuse_emptied
 from papi_backup.engine.backup.excludes import Excludes
 from papi_backup.engine.backup.filelist import FileListWriter
 from papi_backup.engine.backup.helpers import HelperPool
 from papi_backup.engine.backup.leftovers import Leftovers, count_leftovers
+from papi_backup.engine.backup.own_storage import OwnStorage
 from papi_backup.engine.backup.parent import Choice, Earlier, choose_parent
 from papi_backup.engine.backup.previous import PreviousList, list_damage
 from papi_backup.engine.backup.result import result_of
@@ -46,7 +48,7 @@ from papi_backup.engine.format.manifest import INLINE_VOLUMES, Manifest, Parent,
 from papi_backup.engine.format.names import INDEX, volume_name
 from papi_backup.engine.format.pages import Volume, encode_volumes_page
 from papi_backup.engine.format.references import PageRef
-from papi_backup.engine.opened import segment_context
+from papi_backup.engine.opened import OpenedBackup, segment_context
 from papi_backup.engine.storage.protocol import Storage, StorageOpener
 from papi_backup.engine.termination import refuse_termination, termination_deferred
 from papi_backup.model.catalog import CatalogEntry
@@ -91,9 +93,10 @@ def run_backup(
     sources = normalise_sources([os.fsencode(path) for path in order.sources.paths])
     excludes = Excludes(os.fsencode(pattern) for pattern in order.sources.excludes)
     skipped = skipped_paths(order.state_dir, order.cache_dir)
+    storage_here = OwnStorage.of(order)
 
     def walk(warn: Warn) -> Walker:
-        return Walker(sources, excludes, skipped, warn)
+        return Walker(sources, excludes, skipped, warn, storage_here)
 
     damage = ""
     while True:
@@ -153,7 +156,7 @@ class _Run:
 
     def run(self, sources: tuple[bytes, ...], walk: Walk, started: int) -> JobResult:
         """Plan, write volumes, commit; ``started``: nanoseconds, no later than the walk began."""
-        plan = self._plan()
+        plan = self._plan(sources)
         for warning in plan.choice.warnings:
             self._warnings.note(warning)
         if is_blank(self._order.encryption_key):
@@ -183,12 +186,13 @@ class _Run:
         self._told = progress
         self._report(progress)
 
-    def _plan(self) -> Plan:
+    def _plan(self, sources: tuple[bytes, ...]) -> Plan:
         order = self._order
         now = self._now()
         manifests = list_manifests(self._storage, order.host_name, order.backup_name)
         earlier = Earlier(self._storage, order, manifests)
         choice = choose_parent(self._storage, order, earlier, now, self._cache, damage=self._damage)
+        self._refuse_emptied(sources, choice, earlier)
         listed = choice.parent.listed if choice.parent else None
         leftovers = count_leftovers(self._storage, order, manifests, listed, now)
         date = earlier.next_date(now)
@@ -203,6 +207,18 @@ class _Run:
         )
         previous = PreviousList(self._storage, choice.parent.opened, self._cache) if choice.parent else None
         return Plan(choice, header, setup, date, previous, leftovers)
+
+    def _refuse_emptied(self, sources: tuple[bytes, ...], choice: Choice, earlier: Earlier) -> None:
+        """Compare with the parent, or with what would be one if the next backup were no full one."""
+        empty = empty_among(sources)
+        if not empty:
+            return
+        before: object = choice.parent.opened if choice.parent else None
+        if before is None:
+            newest, _passed_over = earlier.newest(earlier.own)
+            before = earlier.attempt(newest) if newest is not None else None
+        if isinstance(before, OpenedBackup):
+            refuse_emptied(empty, self._storage, before, self._cache)
 
     def _write(
         self, plan: Plan, index: IndexWriter, sources: tuple[bytes, ...], walk: Walk, started: int

@@ -263,13 +263,15 @@ class Selection:
         try:
             with pinned(self._directories.at(place), path[len(place.prefix) :]) as pin:
                 status = os.fstat(pin)
-                entry = pinned_entry(path, pin, status, self._owners)
+                entry, warning = pinned_entry(path, pin, status, self._owners)
         except OSError as error:
             self._tell_unseen(path, error)
             return
         if stat.S_ISREG(status.st_mode):
             yield self._file_row(path, place, status, previous)
         elif not stat.S_ISDIR(status.st_mode):
+            if warning:
+                self._warnings.of_path(path, warning)
             if entry is not None:
                 yield Row(path, previous, entry)
         elif path in self._looked:

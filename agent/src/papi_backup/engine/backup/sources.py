@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from papi_backup.engine.backup.directories import pinned
+from papi_backup.engine.backup.mounts import Mounts
 from papi_backup.engine.beneath import open_beneath
 from papi_backup.engine.format.entries import walk_key
 from papi_backup.host_paths import whose
@@ -25,33 +26,44 @@ _MOST_LINKS = 40
 _ABOVE = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 
 
-class ForeignLinkError(Exception):
-    """A path leads over a link that others may change; the message tells which, whose, and what to do."""
+class UnfitSourceError(Exception):
+    """A path that is there and cannot be a source; the message tells why, and what to do."""
+
+
+class ForeignLinkError(UnfitSourceError):
+    """A path leads over a link that others may change; the message tells which, and whose."""
+
+
+class KernelSourceError(UnfitSourceError):
+    """A path lies in one of the kernel's own file systems."""
 
 
 def normalise_sources(paths: Sequence[bytes]) -> tuple[bytes, ...]:
     """Return source paths relative to ``/``, sorted, without those inside others.
 
     Symbolic links above a source are resolved, so that every ancestor in the list is a directory.
-    Raises InvalidParameterError, naming them, for relative paths, for paths that do not exist, and for those
-    that lead over a link of another user.
+    Raises InvalidParameterError, naming them, for relative paths, for paths that do not exist, for those that
+    lead over a link of another user, and for those below the mount points of the kernel's own file systems.
     """
     cleaned = set()
     missing = []
-    foreign = []
+    unfit = []
+    mounts = Mounts.read()
     for path in paths:
         if not path.startswith(b"/"):
             raise InvalidParameterError(f"The path {os.fsdecode(path)!r} is not absolute.", "paths")
         try:
-            cleaned.add(resolved(path))
-        except ForeignLinkError as error:
-            foreign.append(str(error))
+            source = resolved(path)
+            _refuse_kernels_own(path, source, mounts)
+            cleaned.add(source)
+        except UnfitSourceError as error:
+            unfit.append(str(error))
         except OSError:
             missing.append(repr(os.fsdecode(path)))
     if missing:
         raise InvalidParameterError(f"Nothing to back up: {', '.join(missing)} does not exist.", "paths")
-    if foreign:
-        raise InvalidParameterError(" ".join(foreign), "paths")
+    if unfit:
+        raise InvalidParameterError(" ".join(unfit), "paths")
     if not cleaned:
         raise InvalidParameterError("The backup names no paths.", "paths")
     kept: list[bytes] = []
@@ -59,6 +71,15 @@ def normalise_sources(paths: Sequence[bytes]) -> tuple[bytes, ...]:
         if not kept or not (kept[-1] == b"" or path.startswith(kept[-1] + b"/")):
             kept.append(path)
     return tuple(kept)
+
+
+def _refuse_kernels_own(path: bytes, source: bytes, mounts: Mounts) -> None:
+    kind = mounts.devices.get(os.lstat(b"/" + source).st_dev)
+    if kind is not None and source not in mounts.kernels_own:
+        raise KernelSourceError(
+            f"The path {os.fsdecode(path)!r} lies in a file system of the kernel itself ({kind}), whose "
+            "contents are never backed up: take it out of 'paths'."
+        )
 
 
 def resolved(path: bytes) -> bytes:
@@ -159,8 +180,10 @@ def check_sources(backup_name: str, paths: Sequence[str]) -> str:
 def _failure(path: bytes) -> str | None:
     """Return why a source cannot be read, "" for one that is not there, None for one that can."""
     try:
-        _look(resolved(path))
-    except ForeignLinkError as error:
+        source = resolved(path)
+        _refuse_kernels_own(path, source, Mounts.read())
+        _look(source)
+    except UnfitSourceError as error:
         return str(error).rstrip(".")
     except (FileNotFoundError, NotADirectoryError):
         return ""

@@ -19,14 +19,12 @@ from typing import NamedTuple
 
 from papi_backup.engine.backup.directories import Directory, OpenDirectories, ReplacedDirectoryError, pinned
 from papi_backup.engine.backup.excludes import Excludes
-from papi_backup.engine.backup.files import pinned_xattrs, read_xattrs
+from papi_backup.engine.backup.files import Xattrs, pinned_xattrs, read_xattrs
+from papi_backup.engine.backup.mounts import Mounts
+from papi_backup.engine.backup.own_storage import STORAGE_TEXT, OwnStorage
 from papi_backup.engine.backup.status import FileStatus
+from papi_backup.engine.inode_numbers import made_up_on
 
-PSEUDO_FILE_SYSTEMS = frozenset(
-    b"autofs binfmt_misc bpf cgroup cgroup2 configfs debugfs devpts efivarfs fusectl hugetlbfs mqueue nsfs "
-    b"proc pstore rpc_pipefs securityfs selinuxfs sysfs tracefs".split()
-)
-"""File systems of the kernel itself: their mount points are kept, their contents are not."""
 _VANISHED = frozenset((errno.ENOENT, errno.ENOTDIR))
 LONGEST_KEPT_PATH = 32 * 1024
 """Longer paths are left out and named: their pages would not fit a segment of the smallest volumes."""
@@ -79,32 +77,24 @@ _Entered = tuple[_Level, int]
 """A directory to be walked, and a descriptor of it."""
 
 
-def pseudo_mounts(mountinfo: str = "/proc/self/mountinfo") -> frozenset[bytes]:
-    """Return the mount points, relative to ``/``, of the kernel's own file systems."""
-    mounts = set()
-    try:
-        with open(mountinfo, "rb") as lines:
-            for line in lines:
-                fields = line.split()
-                if fields[fields.index(b"-") + 1] in PSEUDO_FILE_SYSTEMS:
-                    point = fields[4].decode("unicode_escape").encode("latin-1")
-                    mounts.add(point.lstrip(b"/"))
-    except FileNotFoundError:
-        return frozenset()
-    return frozenset(mounts)
-
-
 class Walker:
     """Walks sources; every path comes once, directories before what is in them."""
 
     def __init__(
-        self, sources: Sequence[bytes], excludes: Excludes, skipped: frozenset[bytes], warn: Warn
+        self,
+        sources: Sequence[bytes],
+        excludes: Excludes,
+        skipped: frozenset[bytes],
+        warn: Warn,
+        storage: OwnStorage = OwnStorage(),  # noqa: B008 -- frozen
     ) -> None:
+        """``storage`` is where the backup goes; what lies there is left out."""
         self._sources = sources
         self._excludes = excludes
         self._skipped = skipped
-        self._pseudo = pseudo_mounts()
+        self._mounts = Mounts.read()
         self._warn = warn
+        self._storage = storage
 
     def __iter__(self) -> Iterator[Batch]:
         told: set[bytes] = set()
@@ -112,6 +102,8 @@ class Walker:
             if self._is_skipped(source):
                 self._warn(source, "belongs to the agent itself and is not backed up")
                 continue
+            if source in self._mounts.kernels_own:
+                self._warn(source, "is of the kernel's own file systems, whose contents are not backed up")
             try:
                 above, place, descriptor = self._way_to(source, told)
             except OSError as error:
@@ -264,7 +256,7 @@ class Walker:
         What cannot be opened is looked at once more: something else may have its name by now.
         Raises OSError.
         """
-        if path in self._pseudo:
+        if path in self._mounts.kernels_own:
             # Opened to be read, a place where an automount waits would have its file system mounted.
             with pinned(directory, name) as pin:
                 self._note(attributes, path, pin, pinned_xattrs)
@@ -292,11 +284,11 @@ class Walker:
         self._note(attributes, path, descriptor, read_xattrs)
         place = Directory.of(path, status)
         names: list[bytes] = []
-        if place[1:] in above:
+        if place[1:] in above and self._may_lead_back(path, place):
             self._warn(path, "is mounted inside itself; its contents are left out")
-        else:
+        elif place.device not in self._mounts.devices:
             try:
-                names = _names(descriptor)
+                names = self._without_storage(path, descriptor, place, _names(descriptor))
             except OSError as error:
                 self._tell(path, error)
         if not names:
@@ -305,15 +297,25 @@ class Walker:
         # A directory's subtree sorts right behind it, so plain order of names is walk order.
         return status, (_Level(place, deque(names)), descriptor)
 
+    def _without_storage(
+        self, path: bytes, descriptor: int, place: Directory, names: list[bytes]
+    ) -> list[bytes]:
+        kept = self._storage.without(descriptor, place[1:], names)
+        if len(kept) < len(names):
+            self._warn(path, STORAGE_TEXT)
+        return kept
+
+    def _may_lead_back(self, path: bytes, place: Directory) -> bool:
+        """Whether numbers that are alike are of one directory: some file systems give all things the same."""
+        return path in self._mounts.points or not (place.inode == 0 or made_up_on(place.device))
+
     def _note(
-        self, attributes: Attributes, path: bytes, descriptor: int, read: Callable[[int], dict[bytes, bytes]]
+        self, attributes: Attributes, path: bytes, descriptor: int, read: Callable[[int], Xattrs]
     ) -> None:
         """Note the extended attributes of a directory if it has any."""
-        try:
-            found = read(descriptor)
-        except OSError as error:
-            self._warn(path, f"its extended attributes were not saved: {_text_of(error)}")
-            return
+        found, warning = read(descriptor)
+        if warning:
+            self._warn(path, warning)
         if found:
             attributes[path] = found
 
