@@ -36,6 +36,8 @@ _PORT_OPTIONS = (
     "admin.port",
     "admin.port.grpc",
 )
+_PORT_TAKEN = ("address already in use", "is not available on")
+"""What the server ends with when somebody took one of its ports since it was found free."""
 _PROBE = "readiness-probe"
 _SOCKET_DIRECTORY = Path("/tmp")  # noqa: S108 -- not ours: weed puts its sockets there and leaves some behind
 
@@ -103,7 +105,7 @@ class S3Server:
                 return
             except ServerError as error:
                 self.stop()
-                if not attempts_left or "address already in use" not in str(error):
+                if not attempts_left or not any(words in str(error) for words in _PORT_TAKEN):
                     raise
 
     def stop(self) -> None:
