@@ -135,6 +135,11 @@ class WatchedConnection(H11Protocol, Guest):
         """Have it let in when its network's turn has come."""
         self.share.ask(self._place, admit)
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether it has not made room meanwhile."""
+        return self in self.others
+
     def turn_away(self) -> None:
         """Give the place back: the handshake failed."""
         self._arrived = None

@@ -34,6 +34,11 @@ class Guest(asyncio.Protocol):
         """Have it let in, now or when it is its turn."""
         admit()
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether it has its place still."""
+        return True
+
     def turn_away(self) -> None:
         """Give the place back: the handshake failed."""
 
@@ -56,6 +61,7 @@ class Door:
         self._entering: dict[asyncio.Task[object], socket.socket] = {}
         self._resuming: asyncio.TimerHandle | None = None
         self._failing = False
+        self._is_closed = False
         self._loop = asyncio.get_running_loop()
 
     def open(self, backlog: int) -> None:
@@ -66,6 +72,7 @@ class Door:
 
     def close(self) -> None:
         """Accept no more, and hang up on whoever is in the middle of a handshake."""
+        self._is_closed = True
         self._loop.remove_reader(self._listener)
         if self._resuming is not None:
             self._resuming.cancel()
@@ -96,6 +103,10 @@ class Door:
         guest.enter(lambda: self._admit(guest, connection))
 
     def _admit(self, guest: Guest, connection: socket.socket) -> None:
+        if self._is_closed or not guest.is_wanted:
+            guest.turn_away()
+            connection.close()
+            return
         task: asyncio.Task[object] = self._loop.create_task(
             self._loop.connect_accepted_socket(
                 lambda: guest, connection, ssl=self._tls, ssl_handshake_timeout=self._handshake_seconds
