@@ -6,12 +6,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import pytest
 
 from papi_backup.api.crowd import FEW, QUIET_SECONDS, Crowd
+from papi_backup.api.door import Door, Guest
 from papi_backup.api.fair_share import TURN_SECONDS, FairShare, Place
 from papi_backup.api.known_addresses import KnownAddresses
 
@@ -212,3 +215,40 @@ def test_of_known_addresses_the_latest_are_remembered() -> None:
     known.note("10.0.0.1")
     known.note("10.2.0.0")
     assert ("10.0.0.1" in known, "10.1.0.0" in known, "10.2.0.0" in known) == (True, False, True)
+
+
+class Late(Guest):
+    """A connection whose turn comes when the test says so."""
+
+    is_wanted = True
+
+    def __init__(self) -> None:
+        self.admissions: list[Callable[[], None]] = []
+
+    def enter(self, admit: Callable[[], None]) -> None:
+        self.admissions.append(admit)
+
+
+@pytest.mark.parametrize("how", ["it made room", "the door closed"])
+def test_whoever_is_not_let_in_any_more_is_hung_up_on(how: str) -> None:
+    async def scene() -> bytes:
+        guest = Late()
+        listener = socket.create_server(("127.0.0.1", 0))
+        door = Door(listener, lambda: guest, None, 10.0)
+        door.open(16)
+        reader, writer = await asyncio.open_connection(*listener.getsockname())
+        while not guest.admissions:
+            await asyncio.sleep(0.001)
+        if how == "it made room":
+            guest.is_wanted = False
+        else:
+            door.close()
+        guest.admissions[0]()
+        received = await asyncio.wait_for(reader.read(), 10)
+        writer.close()
+        if how == "it made room":
+            door.close()
+        listener.close()
+        return received
+
+    assert asyncio.run(scene()) == b""
