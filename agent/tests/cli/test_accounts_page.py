@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from papi_backup.api.connections import FEW
+from papi_backup.api.crowd import FEW
 from papi_backup.api.framing import _FREE_CHUNKS, HEADER_LINES
 from papi_backup.api.raw_parameters import _SMALL_BYTES, _SMALL_FIELDS, _SMALL_MULTIPART_BYTES
 from papi_backup.api.request import Limits
