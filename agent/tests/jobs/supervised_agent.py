@@ -22,7 +22,7 @@ from papi_backup.model.secret import Secret
 from papi_backup.state.store import Store
 
 WORKER = (sys.executable, str(Path(__file__).with_name("scripted_worker.py")))
-SECONDS = 15.0
+SECONDS = 60.0
 
 
 def eventually(condition: Callable[[], object], what: str) -> None:
