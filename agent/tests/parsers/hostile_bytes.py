@@ -25,7 +25,20 @@ MEMORY_FOR_A_BYTE = 256
 MOST_SECONDS = 2.0
 """Seconds of this thread's own work for one input, which has some thousand bytes."""
 _LONGEST = 1 << 15
-_NUMBERS = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 1 << 63, (1 << 64) - 1)
+_NUMBERS = (
+    0,
+    1,
+    0x7F,
+    0x80,
+    0xFF,
+    0x7FFF,
+    0xFFFF,
+    0x7FFFFFFF,
+    0x80000000,
+    0xFFFFFFFF,
+    1 << 63,
+    (1 << 64) - 1,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +54,8 @@ class Parser:
     honest: tuple[bytes, ...]
     garbage: st.SearchStrategy[bytes]
     refuses: tuple[type[Exception], ...]
+    most_memory: int = MOST_MEMORY
+    most_seconds: float = MOST_SECONDS
 
 
 class UnboundedError(AssertionError):
@@ -61,9 +76,9 @@ def try_on(parser: Parser, data: bytes) -> None:
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    if peak > MOST_MEMORY + MEMORY_FOR_A_BYTE * len(data):
+    if peak > parser.most_memory + MEMORY_FOR_A_BYTE * len(data):
         raise UnboundedError(f"{parser.name} took {peak} bytes of memory for {len(data)} bytes")
-    if seconds > MOST_SECONDS:
+    if seconds > parser.most_seconds:
         raise UnboundedError(f"{parser.name} worked for {seconds:.1f} s on {len(data)} bytes")
 
 

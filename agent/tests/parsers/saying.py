@@ -20,8 +20,9 @@ class SayingChannel:
         return len(data)
 
     def recv(self, size: int) -> bytes:
-        """Return the next bytes; none at the end."""
-        part, self._answers = self._answers[:size], self._answers[size:]
+        """Return the next packet, or what there is where none is whole; nothing at the end."""
+        length = min(size, 4 + int.from_bytes(self._answers[:4], "big"))
+        part, self._answers = self._answers[:length], self._answers[length:]
         return part
 
     def recv_ready(self) -> bool:

@@ -100,7 +100,8 @@ _packets = st.lists(
 ).map(lambda told: b"".join(packet(kind, uint32(number) + body) for kind, number, body in told))
 _conversations = st.one_of(_packets, _packets.map(lambda told: packet(Packet.VERSION, _VERSION) + told))
 _in_order = st.lists(
-    st.tuples(st.sampled_from((_LIMITS_TOLD, _HANDLE, _STATUS, _ATTRS, (Packet.NAME, _NAMES))), _bodies), max_size=12
+    st.tuples(st.sampled_from((_LIMITS_TOLD, _HANDLE, _STATUS, _ATTRS, (Packet.NAME, _NAMES))), _bodies),
+    max_size=12,
 ).map(lambda told: _answers(_LIMITS_TOLD, *((kind, body) for (kind, _body), body in told)))
 
 
@@ -131,9 +132,12 @@ def _http(body: bytes, status: bytes = b"200 OK", *headers: bytes) -> bytes:
 _XML = b'<?xml version="1.0" encoding="UTF-8"?>'
 _TIME = b"2026-03-01T12:30:00.000Z"
 _PAGE = (
-    _XML + b'<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>bucket</Name><Prefix>catalog/'
+    _XML
+    + b'<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>bucket</Name><Prefix>catalog/'
     b"</Prefix><KeyCount>2</KeyCount><MaxKeys>1000</MaxKeys><IsTruncated>false</IsTruncated><Contents><Key>catalog/a"
-    b"</Key><LastModified>" + _TIME + b"</LastModified><ETag>x</ETag><Size>5</Size></Contents><CommonPrefixes>"
+    b"</Key><LastModified>"
+    + _TIME
+    + b"</LastModified><ETag>x</ETag><Size>5</Size></Contents><CommonPrefixes>"
     b"<Prefix>catalog/b/</Prefix></CommonPrefixes></ListBucketResult>"
 )
 _ERROR = _XML + b"<Error><Code>NoSuchKey</Code><Message>gone</Message><Resource>/a</Resource></Error>"
@@ -141,10 +145,41 @@ _STARTED = _XML + b"<InitiateMultipartUploadResult><UploadId>u</UploadId></Initi
 _DELETED = _XML + b"<DeleteResult><Error><Key>a</Key><Code>AccessDenied</Code></Error></DeleteResult>"
 _HEAD = (b"Last-Modified: Sun, 01 Mar 2026 12:30:00 GMT", b'ETag: "x"')
 _HOSTILE_TEXT = st.sampled_from(
-    (b"", b"-1", b"true", b"1e400", b"9" * 30, b"9" * 5000, b"\xff", b"&#0;", b"&#xD800;", b"&lt;", b"%00", b"%ff")
-    + (b"9999-12-31T23:59:59-14:00", b"0001-01-01T00:00:00+14:00", b"1e300", b"nan", b"<a/>", b"<Key>a</Key>", b"catalog/")
+    (
+        b"",
+        b"-1",
+        b"true",
+        b"1e400",
+        b"9" * 30,
+        b"9" * 5000,
+        b"\xff",
+        b"&#0;",
+        b"&#xD800;",
+        b"&lt;",
+        b"%00",
+        b"%ff",
+        b"9999-12-31T23:59:59-14:00",
+        b"0001-01-01T00:00:00+14:00",
+        b"1e300",
+        b"nan",
+        b"<a/>",
+        b"<Key>a</Key>",
+        b"catalog/",
+    )
 )
-_TOLD = (b"false", b"1000", b"2", b"5", b"catalog/a", b"catalog/b/", _TIME, b"NoSuchKey", b"gone", b"u", b"AccessDenied")
+_TOLD = (
+    b"false",
+    b"1000",
+    b"2",
+    b"5",
+    b"catalog/a",
+    b"catalog/b/",
+    _TIME,
+    b"NoSuchKey",
+    b"gone",
+    b"u",
+    b"AccessDenied",
+)
 _bodies_of_s3 = st.builds(
     lambda body, old, new: body.replace(b">" + old + b"<", b">" + new + b"<"),
     st.sampled_from((_PAGE, _PAGE, _PAGE, _ERROR, _STARTED, _DELETED)),
@@ -152,21 +187,52 @@ _bodies_of_s3 = st.builds(
     _HOSTILE_TEXT,
 )
 _statuses = st.sampled_from(
-    (b"200 OK", b"200 OK", b"200 OK", b"206 Partial Content", b"204 Nothing", b"301 Moved", b"307 Elsewhere")
-    + (b"403 No", b"404 Not Found", b"412 No", b"416 No", b"500 Broken", b"503 SlowDown", b"999 ?", b"101 ?")
+    (
+        b"200 OK",
+        b"200 OK",
+        b"200 OK",
+        b"206 Partial Content",
+        b"204 Nothing",
+        b"301 Moved",
+        b"307 Elsewhere",
+        b"403 No",
+        b"404 Not Found",
+        b"412 No",
+        b"416 No",
+        b"500 Broken",
+        b"503 SlowDown",
+        b"999 ?",
+        b"101 ?",
+    )
 )
 _headers = st.lists(
     st.tuples(
         st.sampled_from(
-            (b"Last-Modified", b"Content-Range", b"ETag", b"Content-Length", b"Transfer-Encoding", b"Content-Encoding")
-            + (b"Location", b"x-amz-bucket-region", b"x-amz-meta-a", b"Retry-After", b"x-amz-checksum-sha256", b"Expires")
+            (
+                b"Last-Modified",
+                b"Content-Range",
+                b"ETag",
+                b"Content-Length",
+                b"Transfer-Encoding",
+                b"Content-Encoding",
+                b"Location",
+                b"x-amz-bucket-region",
+                b"x-amz-meta-a",
+                b"Retry-After",
+                b"x-amz-checksum-sha256",
+                b"Expires",
+            )
         ),
         _HOSTILE_TEXT
-        | st.sampled_from((b"chunked", b"gzip", b"bytes 0-4/5", b"Sun, 01 Mar 2026 12:30:00 GMT", b"\xe4", b"eu-1")),
+        | st.sampled_from(
+            (b"chunked", b"gzip", b"bytes 0-4/5", b"Sun, 01 Mar 2026 12:30:00 GMT", b"\xe4", b"eu-1")
+        ),
     ).map(b": ".join),
     max_size=3,
 )
-_spoken = st.builds(lambda body, status, headers: _http(body, status, *headers), _bodies_of_s3, _statuses, _headers)
+_spoken = st.builds(
+    lambda body, status, headers: _http(body, status, *headers), _bodies_of_s3, _statuses, _headers
+)
 _SERVER = SayingServer()
 _S3 = S3ObjectStorage(
     S3Storage("s3", "AK", Secret("SK"), "bucket", 8, _SERVER.url, "us-east-1"), S3Timeouts(5, 5, 1, 5), ONCE
@@ -178,8 +244,7 @@ def _s3(ask: Callable[[], object]) -> Callable[[bytes], object]:
         _SERVER.says(data)
         return ask()
 
-    ask_once = parse
-    return ask_once
+    return parse
 
 
 def _multipart() -> None:
@@ -207,21 +272,39 @@ STORAGE_PARSERS = (
         for name, parse, honest in _wire
     ),
     Parser("SFTP session", _said(_asked), (_ALL_ASKED,), _conversations | _in_order, _broken),
-    Parser("SFTP directory", _said(_directory), (_LISTED,), _conversations | _in_order, (*_broken, TransferError)),
+    Parser(
+        "SFTP directory", _said(_directory), (_LISTED,), _conversations | _in_order, (*_broken, TransferError)
+    ),
     Parser("stream of SFTP packets", _whole_packets, (_ALL_ASKED,), _conversations, (paramiko.SSHException,)),
     Parser(
         "offers of an SSH server",
         parse_offers,
         (bytes([0, 20]) + bytes(16) + b"".join(string(b"a,b") for _list in range(10)),),
-        st.lists(st.binary(max_size=9).map(string), max_size=11).map(lambda told: b"\0\x14" + bytes(16) + b"".join(told)),
+        st.lists(st.binary(max_size=9).map(string), max_size=11).map(
+            lambda told: b"\0\x14" + bytes(16) + b"".join(told)
+        ),
         (ValueError,),
     ),
-    Parser("host key", _host_key, (b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMq comment",), st.text().map(lambda text: text.encode("utf-8", "ignore")), ()),
+    Parser(
+        "host key",
+        _host_key,
+        (b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMq comment",),
+        st.text().map(lambda text: text.encode("utf-8", "ignore")),
+        (),
+    ),
     Parser("root of XML", root_of, (_PAGE, _ERROR), _bodies_of_s3, ()),
     Parser("S3 listing", _s3(lambda: list(_S3.list("catalog/"))), (_http(_PAGE),), _spoken, _storage),
     Parser("S3 children", _s3(lambda: _S3.list_children("catalog/")), (_http(_PAGE),), _spoken, _storage),
     Parser("S3 bucket", _s3(_S3.open), (_http(_PAGE),), _spoken, _storage),
     Parser("S3 head", _s3(lambda: _S3.stat("a")), (_http(b"", b"200 OK", *_HEAD),), _spoken, _storage),
-    Parser("S3 object", _s3(lambda: _S3.get("a", 0, 5)), (_http(b"hello", b"206 Partial", b"Content-Range: bytes 0-4/9"),), _spoken, _storage),
-    Parser("S3 deletion", _s3(lambda: _S3.delete(["a"])), (_http(_XML + b"<DeleteResult/>"),), _spoken, _storage),
+    Parser(
+        "S3 object",
+        _s3(lambda: _S3.get("a", 0, 5)),
+        (_http(b"hello", b"206 Partial", b"Content-Range: bytes 0-4/9"),),
+        _spoken,
+        _storage,
+    ),
+    Parser(
+        "S3 deletion", _s3(lambda: _S3.delete(["a"])), (_http(_XML + b"<DeleteResult/>"),), _spoken, _storage
+    ),
 )

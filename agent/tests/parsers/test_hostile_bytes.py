@@ -9,6 +9,7 @@ import inspect
 import pkgutil
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator
 from types import CodeType, FrameType, FunctionType
 from typing import TYPE_CHECKING
@@ -43,20 +44,16 @@ NO_PARSERS = {
 
 
 @each
-def test_hostile_bytes_become_a_value_or_the_error_that_callers_expect(parser: Parser, sample: Sample) -> None:
+def test_hostile_bytes_become_a_value_or_the_error_that_callers_expect(
+    parser: Parser, sample: Sample
+) -> None:
     torture(parser, sample.seed, sample.number(25, 3000))
 
 
 @each
 def test_the_bytes_that_hostile_ones_are_made_of_are_taken(parser: Parser) -> None:
-    taken = 0
     for honest in parser.honest:
-        try:
-            parser.parse(honest)
-            taken += 1
-        except parser.refuses:
-            continue
-    assert taken or parser.name in {"sealed segment", "segment in this host's cache"}
+        parser.parse(honest)
 
 
 def test_no_parser_of_the_engine_is_missing() -> None:
@@ -69,7 +66,7 @@ def test_no_parser_of_the_engine_is_missing() -> None:
     ("parse", "error"),
     [
         (lambda data: {}[data], KeyError),
-        (lambda data: bytes(40 << 20), UnboundedError),
+        (lambda data: bytes((40 << 20) + len(data)), UnboundedError),
         (lambda data: data.decode("ascii"), UnicodeDecodeError),
     ],
     ids=["another error", "too much memory", "an error of Python's own"],
@@ -84,11 +81,12 @@ def test_a_parser_that_breaks_its_word_is_found(
 
 def test_an_endless_parser_is_found() -> None:
     def slow(data: bytes) -> None:
-        for _step in range(30_000_000):
+        end = time.thread_time() + 0.1
+        while time.thread_time() < end:
             pass
 
     with pytest.raises(UnboundedError, match="worked for"):
-        try_on(Parser("slow", slow, (b"a",), st.binary(), ()), b"a")
+        try_on(Parser("slow", slow, (b"a",), st.binary(), (), most_seconds=0.05), b"a")
 
 
 def _code_run_by_the_honest() -> Iterator[CodeType]:
@@ -103,10 +101,7 @@ def _code_run_by_the_honest() -> Iterator[CodeType]:
     try:
         for parser in PARSERS:
             for honest in parser.honest:
-                try:
-                    parser.parse(honest)
-                except parser.refuses:
-                    continue
+                parser.parse(honest)
     finally:
         sys.setprofile(before)
     yield from run
