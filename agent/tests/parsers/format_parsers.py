@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import os
 import tempfile
@@ -147,9 +148,10 @@ def _recovered(path: str) -> None:
     try:
         backup = _RECOVER.Backup(os.fspath(_ROOT / "store"), found[0], b"")
         backup.check_volumes()
-        list(backup.entries())
     except (_RECOVER.DamagedError, _RECOVER.RefusedError):
-        pass
+        return
+    with contextlib.suppress(_RECOVER.DamagedError, *_RECOVER.MALFORMED):  # as who restores expects
+        list(backup.entries())
 
 
 def _recovered_manifest(data: bytes) -> None:
@@ -166,7 +168,7 @@ def _recovered_page(data: bytes) -> None:
     try:
         for one in backup.entries():
             list(backup.pieces(one))
-    except _RECOVER.DamagedError:
+    except (_RECOVER.DamagedError, *_RECOVER.MALFORMED):  # as who restores expects
         pass
     finally:
         (maker.root / CATALOG / entry.path).unlink()

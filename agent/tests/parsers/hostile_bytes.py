@@ -136,10 +136,8 @@ def _changed(draw: st.DrawFn, data: bytes, place: int) -> bytes:
     length = draw(st.integers(0, 64))
     if kind == "flip" and behind:
         return before + bytes([behind[0] ^ 1 << draw(st.integers(0, 7))]) + behind[1:]
-    if kind == "cut":
-        return before
-    if kind == "drop":
-        return before + behind[length:]
+    if kind in {"cut", "drop"}:
+        return before + (behind[length:] if kind == "drop" else b"")
     if kind == "repeat":
         return before + behind[:length] * draw(st.integers(2, 40)) + behind[length:]
     if kind == "number":
