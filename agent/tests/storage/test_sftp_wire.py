@@ -100,7 +100,10 @@ def test_a_fingerprint_is_what_openssh_shows() -> None:
     assert fingerprint(HOST_KEY + " comment") == fingerprint(HOST_KEY)
 
 
-@pytest.mark.parametrize("text", ["", "ssh-ed25519", "ssh-ed25519 !!!", "   "])
+@pytest.mark.parametrize(
+    "text",
+    ["", "ssh-ed25519", "ssh-ed25519 !!!", "   ", "ssh-ed25519 \xe4\xe4\xe4\xe4", "ssh-ed25519 \udc80"],
+)
 def test_what_is_no_key_has_no_fingerprint(text: str) -> None:
     assert fingerprint(text) == "(not a key)"
     assert not same_key(text, HOST_KEY)

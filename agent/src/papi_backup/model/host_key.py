@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 
 _ALGORITHMS = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
@@ -15,7 +14,7 @@ def fingerprint(host_key: str) -> str:
     """Return the fingerprint as OpenSSH shows it: ``SHA256:`` and base64 without padding."""
     try:
         blob = base64.b64decode(host_key.split()[1], validate=True)
-    except (IndexError, binascii.Error):
+    except (IndexError, ValueError):  # of binascii, or for text that is not ASCII
         return "(not a key)"
     return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
 
