@@ -61,6 +61,9 @@ build: ## the collection's tarball and the agent's wheel, into build/
 torture-floods: ## 30 minutes of strangers' floods while root, a token, a session and a password go on calling
 	@scripts/torture-floods $(ARGS)
 
+torture-kills: ## 500 kills of jobs and agents, at most 30 minutes: what was told must restore, with both readers
+	@scripts/torture-kills $(ARGS)
+
 PYTHON ?= 3.11,3.13
 wheelhouse: ## all wheels that hosts without an index need, into build/wheelhouse (PYTHON=3.11,3.13)
 	@scripts/wheelhouse "$(PYTHON)"
