@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from kills.client import Fields, KilledAgent, UnansweredError
 from kills.faults import expect
-from kills.points import Point
+from kills.points import Point, Victim
 
 LONGEST = 1.0
 """Seconds after which the agent is killed at the latest."""
@@ -43,7 +43,7 @@ class Changes:
     def killed(self, point: Point) -> str:
         """Change until the agent is dead, start it again, and compare; return words."""
         chance = random.Random(point.changes)  # noqa: S311 (repeatable, no secret)
-        victim = "all" if point.victim in ("all", "helper") else "agent"
+        victim: Victim = "all" if point.victim in ("all", "helper") else "agent"
         pause = point.share * LONGEST
         timer = threading.Timer(pause, lambda: self._agent.kill(victim, lambda: True))
         timer.start()

@@ -10,6 +10,7 @@ import secrets
 import shutil
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from backing_host import Host
@@ -119,7 +120,7 @@ class EngineStory:
             death = self._death(point)
             calls = Calls()
             opener = DyingOpener(self.place.access, calls, death)
-            done = attempt(lambda opener=opener: self.host.restore(target, entry.date, opener=opener))
+            done = attempt(partial(self.host.restore, target, entry.date, opener=opener))
             if done is None:
                 words = str(death)
                 break
