@@ -16,6 +16,7 @@ import argparse
 import multiprocessing
 import os
 import secrets
+import signal
 import sys
 import tempfile
 import time
@@ -89,6 +90,8 @@ def _with(told: list[Told], chosen: list[tuple[Story, range]]) -> Iterator[tuple
 
 def main() -> int:
     """Kill, print figures, and say whether anything was lost."""
+    # So that the servers end with whoever is told to end.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     options = parsed()
     seed = secrets.randbits(32) if options.seed is None else options.seed
     say(

@@ -107,7 +107,7 @@ class ApiStory:
         self._agree()
         change(self.tree, chance.getrandbits(32))
         self._back_up("inc")
-        return f"{words}: {_told(told)}, then {_told(self.agent.job(job_id))}"
+        return f"{words}: {_told(told)}"
 
     def _restore(self, point: Point) -> str:
         entry, target = self.ledger.pick(point.earlier), self.directory / "target"
