@@ -64,6 +64,9 @@ torture-floods: ## 30 minutes of strangers' floods while root, a token, a sessio
 torture-parsers: ## 10 minutes of hostile bytes at every parser of what a storage sends (ARGS="--minutes 30 --seed N")
 	@scripts/torture-parsers $(ARGS)
 
+torture-kills: ## 500 kills of jobs and agents, at most 30 minutes: what was told must restore, with both readers
+	@scripts/torture-kills $(ARGS)
+
 PYTHON ?= 3.11,3.13
 wheelhouse: ## all wheels that hosts without an index need, into build/wheelhouse (PYTHON=3.11,3.13)
 	@scripts/wheelhouse "$(PYTHON)"
