@@ -61,6 +61,9 @@ build: ## the collection's tarball and the agent's wheel, into build/
 torture-floods: ## 30 minutes of strangers' floods while root, a token, a session and a password go on calling
 	@scripts/torture-floods $(ARGS)
 
+torture-endurance: ## 300 jobs in 30 minutes over connections that break, and over a cluster that loses a server
+	@scripts/torture-endurance $(ARGS)
+
 PYTHON ?= 3.11,3.13
 wheelhouse: ## all wheels that hosts without an index need, into build/wheelhouse (PYTHON=3.11,3.13)
 	@scripts/wheelhouse "$(PYTHON)"
