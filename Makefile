@@ -67,6 +67,9 @@ torture-parsers: ## 10 minutes of hostile bytes at every parser of what a storag
 torture-kills: ## 500 kills of jobs and agents, at most 30 minutes: what was told must restore, with both readers
 	@scripts/torture-kills $(ARGS)
 
+torture-endurance: ## 300 jobs in 30 minutes over connections that break, and over a cluster that loses a server
+	@scripts/torture-endurance $(ARGS)
+
 PYTHON ?= 3.11,3.13
 wheelhouse: ## all wheels that hosts without an index need, into build/wheelhouse (PYTHON=3.11,3.13)
 	@scripts/wheelhouse "$(PYTHON)"

@@ -18,13 +18,19 @@ CALL_SECONDS = 300.0
 Value = str | int | Sequence[str]
 
 
-def call(socket: Path, method: str, **parameters: Value) -> dict[str, Any]:
-    """Call ``/papi/backup/METHOD``; return the whole answer.  Raises :class:`StepFailedError`."""
+def answer_of(socket: Path, method: str, **parameters: Value) -> dict[str, Any]:
+    """Call ``/papi/backup/METHOD``; return the whole answer, which may be an error."""
     with contextlib.closing(UnixConnection(socket, CALL_SECONDS)) as connection:
         body = urlencode(parameters, doseq=True)
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         connection.request("POST", f"/papi/backup/{method}", body, headers)
         answer: dict[str, Any] = json.loads(connection.getresponse().read())
+    return answer
+
+
+def call(socket: Path, method: str, **parameters: Value) -> dict[str, Any]:
+    """Return the same where it is a success; raises :class:`StepFailedError` otherwise."""
+    answer = answer_of(socket, method, **parameters)
     if not answer.get("success"):
         raise StepFailedError(f"{method}: {answer.get('error_code')} {answer.get('error')}")
     return answer

@@ -13,8 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from realparts.process import ServerError
-from realparts.s3server import find_weed
 from realparts.sshd import find_sshd
+from realparts.weed import find_weed
 
 _VERSION = re.compile(r"\d+\.\d+[^\s,]*")
 

@@ -24,8 +24,9 @@ from demonstration.layout import REPOSITORY, DemoError, Layout, remove_tree
 from demonstration.sources import make_sources
 from demonstration.table import backup_table, restore_table
 from realparts.process import ServerError
-from realparts.s3server import S3Server, find_weed
+from realparts.s3server import S3Server
 from realparts.sshd import Sshd, find_ssh_keygen, find_sshd
+from realparts.weed import find_weed
 
 RUN_VARIABLE = "PAPI_DEMO_RUN"
 HOST_NAME = "demo-host"

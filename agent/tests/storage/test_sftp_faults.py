@@ -5,13 +5,21 @@
 from __future__ import annotations
 
 import random
+import socket
+import struct
+import threading
+from pathlib import Path
 
 import pytest
 from realparts.memory_sftp import FAILURE, PERMISSION_DENIED, UNSUPPORTED, MemorySftp, Trouble
 from realparts.memory_storage import PATIENCE, storage_on
+from realparts.pytest_fixtures import make_ssh_id
 
 from papi_backup.engine.storage.protocol import ObjectExistsError, Storage
+from papi_backup.engine.storage.sftp_wire import ConnectionLostError
+from papi_backup.engine.storage.ssh_connect import SshTimeouts, connect
 from papi_backup.model.errors import InvalidStorageError, PapiError, TransferError
+from papi_backup.model.storage import SshStorage, StorageAccess
 
 NAME = "data/h/n/1"
 BODY = random.Random(7).randbytes(10 * 4096 + 17)
@@ -236,3 +244,24 @@ def test_only_the_last_component_of_the_base_is_made(base: str, made: bool) -> N
         with pytest.raises(InvalidStorageError, match=f"storage_base {base} does not exist"):
             attempt()
     assert base not in server.directories
+
+
+def test_a_connection_that_breaks_before_the_greeting_is_one_line_of_the_log_and_no_traceback(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def break_off() -> None:
+        connection = listener.accept()[0]
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.recv(1)
+        connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=break_off, daemon=True).start()
+        port = listener.getsockname()[1]
+        storage = SshStorage("ssh", "127.0.0.1", port, "nobody", 1, "/srv/backups")
+        with pytest.raises(ConnectionLostError):
+            connect(StorageAccess(storage, make_ssh_id(tmp_path)), SshTimeouts())
+    said = [record.getMessage() for record in caplog.records if record.name == "paramiko.transport"]
+    errors = [text for text in said if "reset by peer" in text]
+    assert len(errors) == 1
+    assert not any("Traceback" in text or "File " in text for text in said)

@@ -13,6 +13,7 @@ import contextlib
 import io
 import logging
 import socket
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,6 +41,22 @@ TRANSPORT_ERRORS: tuple[type[Exception], ...] = (paramiko.SSHException,)
 """What paramiko raises, besides ``OSError`` and ``EOFError``, when a connection breaks."""
 
 _BROKEN: tuple[type[Exception], ...] = (*TRANSPORT_ERRORS, OSError, EOFError)
+
+
+class _WithoutTraces(logging.Filter):
+    """Keeps the traceback of a connection that broke out of the log; one line of it stays.
+
+    Whoever uses the connection gets the same error, tries again or tells the cause in words.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether a record of paramiko's thread is logged; each line of a traceback is one."""
+        broken = isinstance(sys.exc_info()[1], _BROKEN)
+        return not (broken and record.getMessage() in paramiko.util.tb_strings())
+
+
+logging.getLogger("paramiko.transport").addFilter(_WithoutTraces())
+
 _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr")
 _DIGESTS = (
     "hmac-sha2-256-etm@openssh.com",
