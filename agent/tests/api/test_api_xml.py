@@ -50,7 +50,7 @@ def read_back(element: ElementTree.Element) -> object:
 
 
 def as_texts(value: object) -> object:
-    """What wire.md says is left of a value: no types, no telling of the empty things apart."""
+    """What is left of a value (docs/api_conventions.md): no types, no telling of the empty things apart."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if value is None or value in ("", [], {}):

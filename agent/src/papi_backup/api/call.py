@@ -19,7 +19,7 @@ from papi_backup.services.change import Change
 from papi_backup.services.container import Services
 
 FORMAT_VERSION = 1
-"""The storage format this agent writes (design section 4)."""
+"""The storage format this agent writes (docs/format.md)."""
 
 
 @dataclass(frozen=True, slots=True)

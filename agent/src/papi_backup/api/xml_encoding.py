@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Answers as XML (wire.md "Formats").
+"""Answers as XML (docs/api_conventions.md, "Formats").
 
 * The root is ``<result>``; a dictionary is one child element per key, a list repeats ``<element>``;
   null, an empty list and an empty dictionary are an empty element; booleans are ``true`` and ``false``;

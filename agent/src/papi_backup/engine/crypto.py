@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keys of a chain, and sealing and opening of one segment (docs/format.md, "Keys", "Segments")."""
+"""Keys of a chain, and sealing and opening of one segment (docs/format.md, "Cryptography")."""
 
 from __future__ import annotations
 

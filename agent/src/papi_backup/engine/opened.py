@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A backup opened with its key: manifest verified, pages and segments readable (design section 4)."""
+"""A backup opened with its key: manifest verified, pages and segments readable (docs/format.md)."""
 
 from __future__ import annotations
 

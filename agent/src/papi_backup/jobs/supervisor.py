@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starts queued jobs in worker processes and writes down how they end (design section 3)."""
+"""Starts queued jobs in worker processes and writes down how they end (docs/architecture.md)."""
 
 from __future__ import annotations
 

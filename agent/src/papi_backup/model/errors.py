@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Typed errors, each carrying its papi code (spec section "Error Codes", wire.md "Ways in").
+"""Typed errors, each carrying its papi code (docs/design.md, "Errors have a cause").
 
 Raise the narrowest class where the cause is known; only the edges (API, job supervisor, CLI) turn
 errors into answers.  A programming error is none of these and must never be dressed up as one.

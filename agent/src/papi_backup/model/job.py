@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Jobs as the API tells them (spec: list_jobs), and what a worker process is asked and answers."""
+"""Jobs as the API tells them (docs/api.md, "list_jobs"), and what a worker process is asked and answers."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ class PlannedFile:
 
 @dataclass(frozen=True, slots=True)
 class RestorePlanSummary:
-    """The answer of a dry-run restore (wire.md): which backup, how much, what would be overwritten.
+    """The answer of a dry-run restore (docs/restoring.md): which backup, how much, what would be overwritten.
 
     ``repairs`` counts what would get other metadata and nothing else, directories among it.
     """

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Schedules and backup configurations (spec: add_backup_config; design section 7)."""
+"""Schedules and backup configurations (docs/schedules.md)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BackupType = Literal["full", "inc"]
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When one type of backup runs.  Empty tuples mean "not given" (design section 7)."""
+    """When one type of backup runs.  Empty tuples mean "not given" (docs/schedules.md, "Parameters")."""
 
     period: Period = "deactivated"
     frequency: int = 1

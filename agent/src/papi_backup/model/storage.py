@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the agent knows of a storage and of an SSH id (spec: list_storages, list_ssh_ids)."""
+"""What the agent knows of a storage and of an SSH id (docs/api.md, "list_storages", "list_ssh_ids")."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class SshStorage:
 
 @dataclass(frozen=True, slots=True)
 class S3Storage:
-    """An S3 bucket.  ``file_size`` is in mebibytes (wire.md); 0 means the default."""
+    """An S3 bucket.  ``file_size`` is in mebibytes; 0 means the default."""
 
     storage_name: str
     aws_key_id: str

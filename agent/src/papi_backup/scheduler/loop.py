@@ -28,7 +28,10 @@ TYPES: tuple[BackupType, ...] = ("full", "inc")
 INTERVAL = 10.0
 STUCK_SECONDS = 60.0
 TOO_FAR_AHEAD = timedelta(days=1)
-"""A last run this far in the future was written by a clock that was wrong (as in design section 4)."""
+"""A last run this far in the future was written by a clock that was wrong.
+
+Dates of backups have the same bound (docs/design.md, "Chains").
+"""
 
 
 @dataclass(frozen=True, slots=True)

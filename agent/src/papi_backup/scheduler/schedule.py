@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When a schedule runs: pure computing, without a clock (spec: add_backup_config; docs/schedules.md).
+"""When a schedule runs: pure computing, without a clock (docs/schedules.md).
 
 Runs are enumerated in naive local time and then placed in the zone.  A local time that does not
 exist runs at the next one that does; a local time that comes twice runs the first time.

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What storages hold: backups and host names (spec: list_backups, list_hostnames)."""
+"""What storages hold: backups and host names (docs/api.md, "list_backups")."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Jobs: run, restore, list (spec: run_backup, restore_backup, list_jobs)."""
+"""Jobs: run, restore, list (docs/api.md)."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ class JobService:
             backup_name=fields.backup_name,
             restore_date=fields.restore_date,
             hostname=fields.hostname or self._settings.host_name,
-            # As given: an empty key never falls back to a stored one (design section 4, "No downgrade").
+            # As given: an empty key never falls back to a stored one (docs/design.md, "Keys").
             encryption_key=fields.encryption_key,
             target_dir=fields.target_dir,
             include=fields.include,

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a schedule makes sense: its lists and its period (spec: add_backup_config; design section 7)."""
+"""Whether a schedule makes sense: its lists and its period (docs/schedules.md)."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ class Jobs:
     def add(self, job: Job, order: JobRequest) -> Job:
         """Queue ``job`` and return it with its id.
 
-        A ``request_id`` that was used before returns the job it made then, and queues nothing (wire.md);
+        A ``request_id`` that was used before returns the job it made then, and queues nothing;
         what :meth:`earlier` raises holds here too, for two calls that race.
         """
         with self._database.transaction():

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tests a backup configuration by what its next backup needs (spec: test_backup_config).
+"""Tests a backup configuration by what its next backup needs (docs/api.md, "test_backup_config").
 
 sources, then the steps of the storage (``engine.storage.check``) with room for another backup like the
 last ones, then key: whether it opens the newest backup that an incremental would extend.

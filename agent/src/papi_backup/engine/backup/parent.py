@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Chooses the backup that an incremental extends, or says why a new chain starts (design section 4)."""
+"""Chooses the backup that an incremental extends, or says why a new chain starts.
+
+The rules are in docs/design.md, "Chains".
+"""
 
 from __future__ import annotations
 

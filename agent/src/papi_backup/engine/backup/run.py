@@ -82,7 +82,7 @@ def run_backup(
     *,
     inline_volumes: int = INLINE_VOLUMES,
 ) -> JobResult:
-    """Run one full or incremental backup (spec run_backup; design sections 4 and 5).
+    """Run one full or incremental backup (docs/architecture.md, "A backup, step by step").
 
     Raises InvalidParameterError when sources do not exist, and what the storage raises; a backup
     exists only if this returns.  Forks its helpers first: call it before any thread is started.

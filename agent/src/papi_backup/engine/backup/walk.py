@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The depth-first walk over the sources, in the order of the file list (design section 4).
+"""The depth-first walk over the sources, in the order of the file list (docs/format.md, "Pages").
 
 Each directory is opened by its name in the one above, which is open, and no link is followed: see
 ``directories.py``.

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One restore from order to result (design sections 4 and 8)."""
+"""One restore from order to result (docs/restoring.md)."""
 
 from __future__ import annotations
 

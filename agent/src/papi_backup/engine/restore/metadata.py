@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Owner, attributes, mode and times of what was restored (design section 5).
+"""Owner, attributes, mode and times of what was restored (docs/restoring.md, "Metadata").
 
 The order matters: a change of owner clears setuid bits and capabilities, an ACL changes the group bits,
 and everything changes the inode; so owner, attributes, mode, times.  What the file system or a missing

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One process's pipeline: read pages, decide, fetch, verify, decrypt, write (design section 6).
+"""One process's pipeline: read pages, decide, fetch, verify, decrypt, write.
 
 Reading runs one batch ahead of writing, so that the next segments are on their way while this batch
 is written.  Directories are finished when the walk has left them.

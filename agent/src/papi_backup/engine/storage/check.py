@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tests a storage by doing, once, everything that backups will do (spec: test_storage).
+"""Tests a storage by doing, once, everything that backups will do (docs/api.md, "test_storage").
 
 reach, login, write, rename (SSH), read back, create-only, list, clock, delete, room.  Others may
 put steps of their own before and after these.  The answer comes within the deadline even from a
