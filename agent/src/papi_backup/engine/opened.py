@@ -24,7 +24,6 @@ from papi_backup.engine.format.manifest import (
 )
 from papi_backup.engine.format.names import (
     CATALOG,
-    CONTENT,
     INDEX,
     chain_prefix,
     escape,
@@ -353,16 +352,3 @@ def wrong_volumes(
         elif size != volume.size:
             wrong.append((name, f"has {size} bytes instead of {volume.size}"))
     return wrong
-
-
-__all__ = [
-    "CONTENT",
-    "OpenedBackup",
-    "PageReader",
-    "SegmentReader",
-    "listed_sizes",
-    "missing_volumes",
-    "open_backup",
-    "segment_context",
-    "wrong_volumes",
-]

@@ -81,8 +81,8 @@ class OrderBuilder:
             limits=self._settings.limits,
         )
 
-    def restore(self, options: RestoreOptions, plan_only: bool = False) -> RestoreOrder:
-        """Return the order of a restore, or of its plan; a blank host name means this host."""
+    def restore(self, options: RestoreOptions) -> RestoreOrder:
+        """Return the order of a restore; a blank host name means this host."""
         access = self.access(options.storage_id)
         return RestoreOrder(
             host_name=self._settings.host_name,
@@ -91,7 +91,6 @@ class OrderBuilder:
             own_paths=self._settings.own_paths,
             instance_id=self._store.instance_id,
             high_water=self._store.high_water.get(access.storage.location, options.backup_name),
-            plan_only=plan_only,
             helpers=self._settings.helpers,
             limits=self._settings.limits,
         )

@@ -91,7 +91,6 @@ class RestoreOrder:
     access: StorageAccess
     options: RestoreOptions
     own_paths: tuple[str, ...]
-    plan_only: bool = False
     helpers: int = 2
     limits: Limits = UNLIMITED
     instance_id: str = ""
@@ -109,7 +108,6 @@ class Progress:
     files_total: int = 0
     bytes_done: int = 0
     bytes_total: int = 0
-    bytes_transferred: int = 0
     rate: int = 0
     remaining_seconds: int = 0
     committing: bool = False
@@ -129,7 +127,6 @@ class JobResult:
     entries_changed: int = 0
     warnings: tuple[str, ...] = ()
     backup_date: datetime | None = None
-    catalog_path: str = ""
     chain: str = ""
     chain_key: Secret | None = None
     high_water: str = ""
@@ -142,15 +139,6 @@ class FoundBackup:
     """What a storage knows of a job whose outcome was lost: its result, or None if it wrote no backup."""
 
     result: JobResult | None
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedFile:
-    """One file a restore would touch."""
-
-    path: str
-    action: Literal["create", "overwrite", "keep"]
-    size: int
 
 
 @dataclass(frozen=True, slots=True)

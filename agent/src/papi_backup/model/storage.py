@@ -11,7 +11,6 @@ from papi_backup.model.secret import NO_SECRET, Secret
 MEBIBYTE = 1 << 20
 DEFAULT_FILE_SIZE_SSH = 64 * MEBIBYTE
 DEFAULT_FILE_SIZE_S3 = 32 * MEBIBYTE
-MINIMUM_FILE_SIZE = 1 * MEBIBYTE
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,10 +76,6 @@ class Scheduler:
         """Begin; the first look is at once, for what was missed."""
         self._thread.start()
 
-    def wake(self) -> None:
-        """Look now: a configuration has changed."""
-        self._bell.set()
-
     def stop(self) -> None:
         """Queue nothing more."""
         self._stopping = True

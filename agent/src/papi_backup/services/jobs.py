@@ -144,7 +144,6 @@ class JobService:
                 own_paths=self._settings.own_paths,
                 instance_id=self._store.instance_id,
                 high_water=self._store.high_water.get(access.storage.location, fields.backup_name),
-                plan_only=True,
                 helpers=self._settings.helpers,
             )
         )

@@ -108,10 +108,9 @@ class Jobs:
             raise NoSuchEntityError(f"there is no job {job_id}")
         return job
 
-    def list(self, limit: int | None = None) -> list[Job]:
-        """Return the newest ``limit`` jobs (all when None), in creation order."""
-        newest = self._all("ORDER BY job_id DESC LIMIT ?", (-1 if limit is None else limit,))
-        return newest[::-1]
+    def list(self) -> list[Job]:
+        """Return all jobs, in creation order."""
+        return self._all("ORDER BY job_id", ())
 
     def endings(self) -> builtins.list[tuple[int, bool]]:
         """Return each job's id, and whether it has ended and never changes again, in creation order."""

@@ -44,7 +44,6 @@ def result_of(
         warnings=warnings,
         warning_count=totals.warnings,
         backup_date=datetime.strptime(manifest.date, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC),
-        catalog_path=entry.path,
         chain=manifest.chain,
         chain_key=Secret(cached) if keys.encrypted else None,
         high_water=entry.path,

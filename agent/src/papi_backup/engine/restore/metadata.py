@@ -20,7 +20,6 @@ from papi_backup.engine.restore.tally import Causes
 from papi_backup.engine.restore.tree import BlockedError
 from papi_backup.host_paths import by_descriptor, shown
 
-ACCESS_ACL = b"system.posix_acl_access"
 FORMATS = {
     FILE: stat.S_IFREG,
     DIRECTORY: stat.S_IFDIR,
