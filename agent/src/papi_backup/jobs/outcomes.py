@@ -13,7 +13,7 @@ from papi_backup.jobs.attempts import next_attempt
 from papi_backup.jobs.orders import Failure, JobOrder
 from papi_backup.jobs.running import Outcome
 from papi_backup.jobs.settling import Settled
-from papi_backup.model.errors import InvalidParameterError, NoSuchEntityError
+from papi_backup.model.errors import InvalidParameterError, NoSuchEntityError, in_words
 from papi_backup.model.job import BackupOrder, Job, JobResult, RestoreOrder
 from papi_backup.model.schedule import BackupType
 from papi_backup.state.jobs import JobRequest
@@ -62,7 +62,7 @@ class OutcomeWriter:
                 self._store.unsettled_jobs.forget(ended.job.job_id)
 
     def _fail(self, ended: Ended, failure: Failure) -> None:
-        job, text = ended.job, f"[{failure.code}] {failure.message}"
+        job, text = ended.job, in_words(failure.code, failure.message)
         if job.end_date is None:
             self._store.jobs.fail(job.job_id, failure.code, text)
             if ended.request is not None:

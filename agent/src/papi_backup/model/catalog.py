@@ -9,6 +9,9 @@ from datetime import datetime
 
 from papi_backup.model.schedule import BackupType
 
+FORMAT_VERSION = 1
+"""The version of the storage format that this agent writes and reads (docs/format.md)."""
+
 
 @dataclass(frozen=True, slots=True)
 class CatalogEntry:

@@ -140,6 +140,11 @@ BY_CODE: dict[int, type[PapiError]] = {
 """Rebuilds an error that crossed a process border as (code, message)."""
 
 
+def in_words(code: int, message: str) -> str:
+    """Return what the description of a job that failed says: a code of this module, and a message."""
+    return f"[{code}] {message}"
+
+
 def from_code(code: int, message: str) -> PapiError:
     """Return the typed error for ``code``; an unknown code gives a plain :class:`PapiError`."""
     return BY_CODE.get(code, PapiError)(message)

@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
+from papi_backup.model.errors import InternalError, PapiError, in_words
 from papi_backup.model.limits import UNLIMITED, Limits
 from papi_backup.model.schedule import BackupType, SourceSet
 from papi_backup.model.secret import Secret
@@ -16,6 +17,9 @@ from papi_backup.model.storage import StorageAccess
 JobStatus = Literal["waiting", "running", "success", "failed"]
 JobType = Literal["backup", "restore"]
 Overwrite = Literal["always", "changed", "never", "fail"]
+REPORT_SECONDS = 0.25
+"""The least time between two reports of a process about its progress."""
+
 OVERWRITE_POLICIES: tuple[Overwrite, ...] = ("always", "changed", "never", "fail")
 
 
@@ -56,6 +60,37 @@ class Job:
     entries_changed: int = 0
     """Of a restore: what it made, replaced or gave other metadata; of a backup 0."""
     warnings: int = 0
+
+
+def waiting(
+    job_type: JobType, backup_name: str, backup_type: BackupType, start_date: datetime, request_id: str = ""
+) -> Job:
+    """Return a job that is queued at ``start_date``; it gets its id from the state."""
+    return Job(
+        job_id=0,
+        job_type=job_type,
+        job_status="waiting",
+        backup_name=backup_name,
+        backup_type=backup_type,
+        start_date=start_date,
+        request_id=request_id,
+    )
+
+
+def failed(job: Job, error: PapiError, end_date: datetime) -> Job:
+    """Return ``job`` as it is after ``error`` has ended it."""
+    return replace(
+        job,
+        job_status="failed",
+        end_date=end_date,
+        description=in_words(error.code, error.message),
+        error_code=error.code,
+    )
+
+
+def cancellation(by: str) -> PapiError:
+    """Return what ends a job that somebody called ``by`` cancels."""
+    return InternalError(f"cancelled by {by}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal
 
 from papi_backup.model.secret import NO_SECRET, Secret
@@ -12,6 +14,10 @@ from papi_backup.model.secret import NO_SECRET, Secret
 Period = Literal["deactivated", "yearly", "monthly", "weekly", "daily", "hourly"]
 PERIODS: tuple[Period, ...] = ("deactivated", "yearly", "monthly", "weekly", "daily", "hourly")
 BackupType = Literal["full", "inc"]
+UNITS: Mapping[Period, range] = MappingProxyType(
+    {"yearly": range(1, 13), "monthly": range(1, 32), "weekly": range(7), "hourly": range(24)}
+)
+"""What ``time_list`` chooses from; ``weekly`` counts from 0 = Sunday as cron does.  Others take no list."""
 
 
 @dataclass(frozen=True, slots=True)

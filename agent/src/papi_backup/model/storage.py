@@ -7,8 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from papi_backup.model.secret import NO_SECRET, Secret
+from papi_backup.model.sizes import MEBIBYTE
 
-MEBIBYTE = 1 << 20
 DEFAULT_FILE_SIZE_SSH = 64 * MEBIBYTE
 DEFAULT_FILE_SIZE_S3 = 32 * MEBIBYTE
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from papi_backup.model.errors import InternalError, InvalidParameterError, NoSuchEntityError
+from papi_backup.model.errors import InternalError, InvalidParameterError, NoSuchEntityError, in_words
 from papi_backup.model.job import Job, JobResult, JobType, RestoreOptions
 from papi_backup.model.schedule import BackupType
 from papi_backup.state import history
@@ -192,7 +192,7 @@ class Jobs:
         text = f"the order of this job cannot be read ({error.message}); add the job again"
         # Another thread may have ended the job meanwhile.
         with suppress(JobTransitionError):
-            self.fail(job_id, InternalError.code, f"[{InternalError.code}] {text}")
+            self.fail(job_id, InternalError.code, in_words(InternalError.code, text))
 
     def start(self, job_id: int) -> Job:
         """Waiting -> running.  A second start raises :class:`JobTransitionError`.
