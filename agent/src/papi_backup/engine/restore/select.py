@@ -13,8 +13,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from papi_backup.engine.backup.excludes import Excludes
 from papi_backup.engine.format.entries import DIRECTORY, walk_key
+from papi_backup.engine.patterns import Excludes
 from papi_backup.model.errors import InvalidParameterError, NoSuchEntityError
 
 _GLOB = frozenset(b"*?[")
