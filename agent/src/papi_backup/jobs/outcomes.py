@@ -14,7 +14,7 @@ from papi_backup.jobs.orders import Failure, JobOrder
 from papi_backup.jobs.running import Outcome
 from papi_backup.jobs.settling import Settled
 from papi_backup.model.errors import InvalidParameterError, NoSuchEntityError, in_words
-from papi_backup.model.job import BackupOrder, Job, JobResult, RestoreOrder
+from papi_backup.model.job import BackupOrder, Job, JobResult, RestoreOrder, waiting
 from papi_backup.model.schedule import BackupType
 from papi_backup.state.jobs import JobRequest
 from papi_backup.state.store import Store
@@ -117,15 +117,7 @@ class OutcomeWriter:
         if job.job_type == "backup" and self._waits(name, job):
             log.info("job %d does not run again: a backup of %r waits already", job.job_id, name)
             return
-        again = Job(
-            job_id=0,
-            job_type=job.job_type,
-            job_status="waiting",
-            backup_name=name,
-            backup_type=job.backup_type,
-            start_date=self._clock(),
-            request_id=request_id,
-        )
+        again = waiting(job.job_type, name, job.backup_type, self._clock(), request_id)
         try:
             new = self._store.jobs.add(again, request)
         except InvalidParameterError as error:
