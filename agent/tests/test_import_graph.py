@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -162,6 +164,18 @@ def test_the_format_is_pure() -> None:
     modules = [module for module in ENGINE_GRAPH if engine_room(module) == "format"]
     imported = {name.split(".")[0] for module in modules for name in imports_of(module)}
     assert imported - {PACKAGE} <= PURE
+
+
+DISTRIBUTIONS = {"botocore": "boto3", "python_multipart": "python-multipart"}
+"""Distributions that are called otherwise than what is imported of them."""
+
+
+def test_every_library_that_is_imported_is_declared() -> None:
+    project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["project"]
+    declared = {re.split("[>=<]", line)[0] for line in project["dependencies"]}
+    imported = {name.split(".")[0] for module in MODULES for name in imports_of(module)}
+    libraries = imported - sys.stdlib_module_names - {PACKAGE}
+    assert {DISTRIBUTIONS.get(name, name) for name in libraries} == declared
 
 
 def closure(entry: str) -> set[str]:
