@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -30,6 +32,26 @@ ROOMS = (
     ("model", "host_paths", "confinement", "memory_limit"),
 )
 """From top to bottom; a room imports from its own line and from lines below."""
+
+ENGINE = (
+    ("restore", "backup"),
+    ("authentic", "high_water"),
+    ("opened",),
+    ("catalog", "keyring"),
+    ("crypto", "compression"),
+    ("storage", "format"),
+    ("patterns", "beneath", "inode_numbers", "child_process", "termination"),
+)
+"""The rooms of the engine from top to bottom; each imports from lines below its own and from itself."""
+
+BELOW_THE_ENGINE = {"model", "host_paths", "confinement", "memory_limit"}
+"""What the engine needs beside itself; its orders bring the rest."""
+
+PURE = {
+    *("__future__", "base64", "collections", "dataclasses", "datetime", "itertools", "json", "operator"),
+    *("orjson", "re", "reprlib", "struct", "typing"),
+}
+"""What ``engine/format`` may import: nothing that reads, writes, waits, tells the time or draws at random."""
 
 WORKER_SIDE = (
     "papi_backup.engine",
@@ -102,6 +124,58 @@ def test_imports_between_rooms_go_downwards_only() -> None:
         if room_of(module) and room_of(imported) and LEVELS[room_of(imported)] < LEVELS[room_of(module)]
     ]
     assert upward == []
+
+
+def engine_room(module: str) -> str:
+    parts = module.split(".")
+    return parts[2] if parts[1:2] == ["engine"] and len(parts) > 2 else ""
+
+
+ENGINE_LEVELS = {room: level for level, rooms in enumerate(ENGINE) for room in rooms}
+ENGINE_GRAPH = {module: imports for module, imports in GRAPH.items() if engine_room(module)}
+
+
+def test_every_room_of_the_engine_has_its_place_in_its_order() -> None:
+    assert {engine_room(module) for module in ENGINE_GRAPH} == ENGINE_LEVELS.keys()
+
+
+def test_imports_between_rooms_of_the_engine_go_downwards_only() -> None:
+    upward = [
+        f"{module} imports {imported}"
+        for module, imports in ENGINE_GRAPH.items()
+        for imported in sorted(imports)
+        if engine_room(imported) not in {"", engine_room(module)}
+        and ENGINE_LEVELS[engine_room(imported)] <= ENGINE_LEVELS[engine_room(module)]
+    ]
+    assert upward == []
+
+
+def test_the_engine_knows_neither_the_state_nor_the_settings() -> None:
+    strange = [
+        f"{module} imports {imported}"
+        for module, imports in ENGINE_GRAPH.items()
+        for imported in sorted(imports)
+        if room_of(imported) and room_of(imported) not in {"engine", *BELOW_THE_ENGINE}
+    ]
+    assert strange == []
+
+
+def test_the_format_is_pure() -> None:
+    modules = [module for module in ENGINE_GRAPH if engine_room(module) == "format"]
+    imported = {name.split(".")[0] for module in modules for name in imports_of(module)}
+    assert imported - {PACKAGE} <= PURE
+
+
+DISTRIBUTIONS = {"botocore": "boto3", "python_multipart": "python-multipart"}
+"""Distributions that are called otherwise than what is imported of them."""
+
+
+def test_every_library_that_is_imported_is_declared() -> None:
+    project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["project"]
+    declared = {re.split("[>=<]", line)[0] for line in project["dependencies"]}
+    imported = {name.split(".")[0] for module in MODULES for name in imports_of(module)}
+    libraries = imported - sys.stdlib_module_names - {PACKAGE}
+    assert {DISTRIBUTIONS.get(name, name) for name in libraries} == declared
 
 
 def closure(entry: str) -> set[str]:

@@ -133,6 +133,10 @@ class Settings:
         return SourceSet(named.paths, named.excludes + config.excludes)
 
 
+_DEFAULT = Settings(state_dir=Path("/"), host_name="")
+"""What holds where agent.toml says nothing."""
+
+
 def fully_qualified_name() -> str:
     """Return what ``hostname -f`` says, or the kernel's own name where that is nothing but "localhost".
 
@@ -168,13 +172,13 @@ def load_settings(
         api=_api(root.table("api")),
         sources=_sources(root.table("sources")),
         timezone=timezone,
-        max_parallel_jobs=jobs.integer("parallel", 1, 1, 64),
-        helpers=jobs.integer("helpers", 2, 1, 64),
-        nice=jobs.integer("nice", 10, 0, 19),
-        ionice=jobs.choice("ionice", "best-effort", IO_CLASSES),
-        history_count=jobs.integer("history_count", 10_000, 0, 10_000_000),
-        history_days=jobs.integer("history_days", 366, 0, 36_600),
-        drain_timeout=jobs.integer("drain_timeout", 30, 0, 86_400),
+        max_parallel_jobs=jobs.integer("parallel", _DEFAULT.max_parallel_jobs, 1, 64),
+        helpers=jobs.integer("helpers", _DEFAULT.helpers, 1, 64),
+        nice=jobs.integer("nice", _DEFAULT.nice, 0, 19),
+        ionice=jobs.choice("ionice", _DEFAULT.ionice, IO_CLASSES),
+        history_count=jobs.integer("history_count", _DEFAULT.history_count, 0, 10_000_000),
+        history_days=jobs.integer("history_days", _DEFAULT.history_days, 0, 36_600),
+        drain_timeout=jobs.integer("drain_timeout", _DEFAULT.drain_timeout, 0, 86_400),
         scrypt_cost=_scrypt_cost(crypto),
         restore_socket=jobs.optional_path("restore_socket"),
         protected_paths=_protected_paths(root),
@@ -201,7 +205,7 @@ def _api(table: Table) -> ApiSettings:
     socket_path = table.optional_path("socket")
     if socket_path is not None and len(os.fsencode(socket_path)) > _SOCKET_PATH_BYTES:
         raise table.error("socket", f"a socket's path has at most {_SOCKET_PATH_BYTES} bytes")
-    listen = table.text("listen", "")
+    listen = table.text("listen", _DEFAULT.api.listen)
     certificate, key = table.optional_path("tls_certificate"), table.optional_path("tls_key")
     if (certificate is None) != (key is None):
         missing = "tls_certificate" if certificate is None else "tls_key"
@@ -215,11 +219,13 @@ def _api(table: Table) -> ApiSettings:
         raise table.error("socket", "give a socket, or a listen address, or both")
     settings = ApiSettings(
         socket=socket_path,
-        socket_group=table.text("socket_group", ""),
+        socket_group=table.text("socket_group", _DEFAULT.api.socket_group),
         listen=listen,
         tls_certificate=certificate,
         tls_key=key,
-        session_idle_seconds=table.integer("session_idle_seconds", 1800, 10, 604_800),
+        session_idle_seconds=table.integer(
+            "session_idle_seconds", _DEFAULT.api.session_idle_seconds, 10, 604_800
+        ),
         tls_self_made=self_made,
         tls_names=_tls_names(table, self_made),
         allowed_origins=_allowed_origins(table),
@@ -328,7 +334,7 @@ def _timezone(root: Table, environment: Mapping[str, str], localtime: Path) -> s
             raise root.error("timezone", f"{given!r} is no IANA timezone known to this host")
         return given
     candidates = (environment.get("TZ", "").removeprefix(":"), _linked_zone(localtime))
-    return next((name for name in candidates if _is_zone(name)), "UTC")
+    return next((name for name in candidates if _is_zone(name)), _DEFAULT.timezone)
 
 
 def _linked_zone(localtime: Path) -> str:
@@ -347,7 +353,7 @@ def _is_zone(name: str) -> bool:
 
 
 def _scrypt_cost(table: Table) -> int:
-    cost = table.integer("scrypt_cost", 1 << 16, 1 << 10, 1 << 18)
+    cost = table.integer("scrypt_cost", _DEFAULT.scrypt_cost, 1 << 10, 1 << 18)
     if cost & (cost - 1):
         raise table.error("scrypt_cost", f"{cost} is not a power of two")
     return cost

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The agent in the foreground: ``papi-backup-agent --config FILE`` (design section 3).
+"""The agent in the foreground: ``papi-backup-agent --config FILE`` (docs/architecture.md, "Processes").
 
 Exit status: 0 after a stop that was asked for, 2 for a bad command line or agent.toml, 1 for all
 else that keeps it from running, such as another Python in the place of its own.  Imports neither

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from papi_backup.model.sizes import MEBIBYTE
+
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
-_MIB = 1 << 20
 _NO_LIMIT = 1 << 60
 """The older hierarchy tells a number near this for no limit."""
 
@@ -76,8 +77,8 @@ class MemoryWatch:
             return ""
         if after.limit and after.met > self._before.met:
             return (
-                f"was ended by the kernel: memory limit of the unit ({after.limit // _MIB:,} MiB) was met;"
-                " raise MemoryMax= (backup_agent_memory_max of the role), or lower helpers and parallel of"
-                " [jobs] in agent.toml"
+                f"was ended by the kernel: memory limit of the unit ({after.limit // MEBIBYTE:,} MiB)"
+                " was met; raise MemoryMax= (backup_agent_memory_max of the role), or lower helpers and"
+                " parallel of [jobs] in agent.toml"
             )
         return "was ended by the kernel: the host has run out of memory"

@@ -32,9 +32,14 @@ OPENAPI_DOCUMENT = DOCS / "openapi.json"
 INTRODUCTION = HERE / "api_introduction.md"
 
 
+MADE = "scripts/docs, from agent/src/papi_backup/api/table.py"
+"""What the file says of itself; the document that an agent serves does not come from a file."""
+
+
 def openapi_text() -> str:
     """Return docs/openapi.json as it should be."""
-    return json.dumps(openapi_document(ENDPOINTS), indent=1) + "\n"
+    version, *others = openapi_document(ENDPOINTS).items()
+    return json.dumps(dict([version, ("x-made-by", MADE), *others]), indent=1) + "\n"
 
 
 def api_text() -> str:

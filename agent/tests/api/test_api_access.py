@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who gets in, and what they may do there (wire.md "Ways in", design section 8)."""
+"""Who gets in, and what they may do there (docs/accounts.md)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Dates name backups, whatever the clocks of a zone do: given back, they name that very one (wire.md)."""
+"""Dates name backups, whatever the clocks of a zone do: given back, they name that very one.
+
+docs/api_conventions.md, "Dates", says how.
+"""
 
 from __future__ import annotations
 

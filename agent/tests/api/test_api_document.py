@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from api_document import API_DOCUMENT, OPENAPI_DOCUMENT, api_text, openapi_text
 from declared_answers import undeclared
@@ -20,6 +22,12 @@ PATHS = {f"/{endpoint.path}" for endpoint in ENDPOINTS}
 
 def test_the_committed_openapi_document_is_current() -> None:
     assert OPENAPI_DOCUMENT.read_text() == openapi_text(), "run scripts/docs"
+
+
+def test_the_committed_openapi_document_says_that_it_is_made_and_is_the_served_one_otherwise() -> None:
+    committed = json.loads(OPENAPI_DOCUMENT.read_text())
+    assert "scripts/docs" in committed.pop("x-made-by")
+    assert committed == openapi_document(ENDPOINTS)
 
 
 def test_every_request_in_the_api_document_is_answered_as_it_says() -> None:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``dry_run=1``: the whole validation, what would change, and nothing changed (wire.md "Extensions")."""
+"""``dry_run=1``: the whole validation, what would change, and nothing changed (docs/api_conventions.md)."""
 
 from __future__ import annotations
 

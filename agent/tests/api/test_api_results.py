@@ -158,7 +158,7 @@ def test_a_job_is_told_from_waiting_to_its_end(api: RunningApi) -> None:
     assert api.get("job/list").data == [waiting]
     api.world.store.jobs.start(1)
     assert api.get("job/list").data == [waiting | {"job_status": "running"}]
-    api.world.queue.running[1] = Progress(3, 10, 1 << 20, 1 << 30, 99, 1 << 19, 2046)
+    api.world.queue.running[1] = Progress(3, 10, 1 << 20, 1 << 30, 1 << 19, 2046)
     told = dict(zip(PROGRESS, (3, 10, 1 << 20, 1 << 30, 1 << 19, 2046), strict=True))
     assert api.get("job/list").data == [waiting | {"job_status": "running"} | told]
     api.world.queue.running[1] = Progress()

@@ -10,14 +10,9 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from xml_agreement import decode_name, decode_text
 
-from papi_backup.api.xml_encoding import (
-    decode_name,
-    decode_text,
-    encode_name,
-    encode_result,
-    encode_text,
-)
+from papi_backup.api.xml_encoding import encode_name, encode_result, encode_text
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 TRICKY = st.text("_xX0041mlLM element\x00\x01\ud800\udcff\ufffe\r\n\t<&]>\"'é😀")
@@ -50,7 +45,7 @@ def read_back(element: ElementTree.Element) -> object:
 
 
 def as_texts(value: object) -> object:
-    """What wire.md says is left of a value: no types, no telling of the empty things apart."""
+    """What is left of a value (docs/api_conventions.md): no types, no telling of the empty things apart."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if value is None or value in ("", [], {}):

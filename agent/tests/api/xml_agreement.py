@@ -4,9 +4,20 @@
 
 from __future__ import annotations
 
+import re
 from xml.etree import ElementTree
 
-from papi_backup.api.xml_encoding import decode_name, decode_text
+_ESCAPE = re.compile(r"_x([0-9A-F]{8}|[0-9A-F]{4})_")
+
+
+def decode_name(name: str) -> str:
+    """Return the key behind an element's name."""
+    return "" if name == "_x_" else decode_text(name)
+
+
+def decode_text(text: str) -> str:
+    """Return the text behind character data, as an XML parser gives it."""
+    return _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
 
 
 def agrees(element: ElementTree.Element, value: object) -> bool:

@@ -296,7 +296,7 @@ def test_a_file_that_grew_after_the_scan_is_saved_as_it_is_when_read(tmp_path: P
 
 def test_the_newest_state_is_under_the_name_of_the_catalog(host: Host) -> None:
     result = host.back_up("inc")
-    assert CATALOG + result.catalog_path in host.object_names()
+    assert CATALOG + result.high_water in host.object_names()
     assert result.backup_date == host.backups()[-1].date
 
 

@@ -19,7 +19,7 @@ from reader_bench import CAP, CHUNKER, FILE_SIZE, Bench
 
 from papi_backup.engine.backup import content as content_module
 from papi_backup.engine.backup.files import Xattrs
-from papi_backup.engine.format.segment import MEBIBYTE
+from papi_backup.model.sizes import MEBIBYTE
 
 
 @pytest.fixture

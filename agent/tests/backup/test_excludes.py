@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from papi_backup.engine.backup.excludes import Excludes
+from papi_backup.engine.patterns import Excludes
 from papi_backup.model.errors import InvalidParameterError
 
 

@@ -40,7 +40,7 @@ def test_the_manifest_tells_all_the_figures_that_the_job_told(host: Host, key: s
     assert found.description.startswith(told.description)
     assert replace(found, description=told.description) == told
     path = host.backups()[-1].path
-    assert (found.high_water, found.catalog_path) == (path, path)
+    assert found.high_water == path
 
 
 def test_warnings_are_counted_though_their_texts_are_lost(host: Host) -> None:
@@ -87,7 +87,7 @@ def test_a_planted_manifest_of_the_same_id_hides_nothing(host: Host) -> None:
         manifest.with_name(f"{year}{date[4:]}-{rest}").write_bytes(bytes(manifest.stat().st_size))
     found = find_backup(host.storage(), order_of(host)).result
     assert found is not None
-    assert found.catalog_path == told.catalog_path
+    assert found.high_water == told.high_water
 
 
 def test_a_hundred_of_the_same_id_hide_nothing(host: Host) -> None:
@@ -102,7 +102,7 @@ def test_a_hundred_of_the_same_id_hide_nothing(host: Host) -> None:
         planted.rename(planted.with_name(f"{chain_and_date}{ID}{rest}"))
     found = find_backup(host.storage(), order_of(host)).result
     assert found is not None
-    assert found.catalog_path == told.catalog_path
+    assert found.high_water == told.high_water
 
 
 def test_of_two_without_encryption_that_open_the_first_on_the_storage_is_the_backup(host: Host) -> None:
@@ -116,7 +116,7 @@ def test_of_two_without_encryption_that_open_the_first_on_the_storage_is_the_bac
     assert host.opened(made).manifest == forged
     found = find_backup(host.storage(), order_of(host)).result
     assert found is not None
-    assert found.catalog_path == told.catalog_path
+    assert found.high_water == told.high_water
 
 
 def test_a_backup_says_that_it_commits_before_its_manifest_is_begun(host: Host) -> None:

@@ -256,7 +256,7 @@ def test_two_installations_of_one_name_share_nothing_and_lose_nothing(host: Host
     by_path = {entry.path: entry for entry in host.backups()}
     assert len(by_path) == 2 + 6
     for one, result, round_number in history:
-        entry = by_path[result.catalog_path]
+        entry = by_path[result.high_water]
         assert entry.instance == one.instance
         assert one.saved(entry)[b"file"].size == len(f"{one.instance} {round_number}")
     assert [host.saved(entry)[b"file"].size for entry in host.backups()[:2]] == [3, 3]

@@ -83,7 +83,7 @@ def test_a_planted_manifest_of_this_installation_is_passed_over_and_named(
     result = host.back_up("inc")
     assert (result.backup_type, result.chain) == ("inc", before.entry.chain)
     assert told.startswith("the newest backup can be opened")
-    made = host.opened(next(entry for entry in host.backups() if entry.path == result.catalog_path))
+    made = host.opened(next(entry for entry in host.backups() if entry.path == result.high_water))
     assert made.manifest.parent is not None
     assert made.manifest.parent.tag == before.tag
     if later:
@@ -94,10 +94,10 @@ def test_a_planted_manifest_of_this_installation_is_passed_over_and_named(
 def test_a_backup_whose_outcome_was_lost_is_extended_because_it_opens(host: Host) -> None:
     mark = host.high_water
     (host.tree / "file").write_text("three")
-    lost = host.back_up("inc").catalog_path
+    lost = host.back_up("inc").high_water
     host.high_water = mark
     result = host.back_up("inc")
-    parent = host.opened(next(entry for entry in host.backups() if entry.path == result.catalog_path))
+    parent = host.opened(next(entry for entry in host.backups() if entry.path == result.high_water))
     assert parent.manifest.parent is not None
     # Anybody can have written one without encryption: what the mark names is extended.
     extended = next(e.path for e in host.backups() if e.backup == parent.manifest.parent.backup)

@@ -20,9 +20,9 @@ from exchanging import exchange, exchanging
 from memory_storage import MemoryStorage, MemoryWriter
 from seen_trees import Thing, tree_on_disk
 
-from papi_backup.engine.backup.excludes import Excludes
 from papi_backup.engine.backup.sources import normalise_sources
 from papi_backup.engine.backup.walk import Walker
+from papi_backup.engine.patterns import Excludes
 
 FILES = 40
 LOOPS = 8

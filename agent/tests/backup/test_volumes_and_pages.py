@@ -17,8 +17,9 @@ from papi_backup.engine.format.entries import MOST_ITEMS
 from papi_backup.engine.format.leaf import LeafPage
 from papi_backup.engine.format.names import volume_name
 from papi_backup.engine.format.pages import LARGEST_LEAF, MOST_LEAF_ENTRIES, Volume
-from papi_backup.engine.format.segment import MEBIBYTE, segment_cap
+from papi_backup.engine.format.segment import segment_cap
 from papi_backup.engine.opened import PageReader, missing_volumes
+from papi_backup.model.sizes import MEBIBYTE
 
 
 def noise(size: int, seed: object = 0) -> bytes:

@@ -17,11 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from papi_backup.engine import beneath
-from papi_backup.engine.backup.excludes import Excludes
 from papi_backup.engine.backup.select import skipped_paths
 from papi_backup.engine.backup.sources import check_sources, normalise_sources
 from papi_backup.engine.backup.walk import Found, Walker
 from papi_backup.engine.format.entries import walk_key
+from papi_backup.engine.patterns import Excludes
 from papi_backup.model.errors import InvalidParameterError
 
 

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from papi_backup.engine.backup.excludes import Excludes
 from papi_backup.engine.backup.sources import normalise_sources
 from papi_backup.engine.backup.status import SentStatus, pack, unpack
 from papi_backup.engine.backup.walk import Batch, Found, Walker, Warn
 from papi_backup.engine.backup.walk_ahead import Walk, WalkAhead
+from papi_backup.engine.patterns import Excludes
 from papi_backup.model.errors import InternalError, PapiError, TransferError
 
 Told = list[tuple[bytes, str]]

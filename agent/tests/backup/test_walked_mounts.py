@@ -12,7 +12,7 @@ from pathlib import Path
 
 _PREAMBLE = """
 import os, subprocess, sys
-from papi_backup.engine.backup.excludes import Excludes
+from papi_backup.engine.patterns import Excludes
 from papi_backup.engine.backup.walk import Walker
 base = sys.argv[1]
 subprocess.run(["mount", "-t", "proc", "proc", base + "/proc"], check=True)

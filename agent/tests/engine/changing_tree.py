@@ -15,7 +15,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from papi_backup.engine.backup.setup import chunker_for
-from papi_backup.engine.format.segment import MEBIBYTE, segment_cap
+from papi_backup.engine.format.segment import segment_cap
+from papi_backup.model.sizes import MEBIBYTE
 
 _CHUNKER = chunker_for(MEBIBYTE)
 _BOUNDS = (_CHUNKER.minimum, _CHUNKER.average, segment_cap(MEBIBYTE), MEBIBYTE, 2 * MEBIBYTE)

@@ -21,8 +21,8 @@ from papi_backup.engine.format.header import (
 )
 from papi_backup.engine.format.manifest import preamble, split_manifest
 from papi_backup.engine.format.names import CATALOG, catalog_name, parse_catalog_name
-from papi_backup.engine.format.segment import MEBIBYTE
 from papi_backup.model.catalog import CatalogEntry
+from papi_backup.model.sizes import MEBIBYTE
 
 CHEAP = 1 << 10
 _SEALED = bytes(96)

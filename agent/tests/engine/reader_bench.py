@@ -24,7 +24,8 @@ from papi_backup.engine.compression import SegmentDecompressor
 from papi_backup.engine.crypto import ChainKeys, open_sealed
 from papi_backup.engine.format.names import CONTENT, volume_name
 from papi_backup.engine.format.references import SegmentRef
-from papi_backup.engine.format.segment import MEBIBYTE, SegmentContext, parse_frame, segment_cap
+from papi_backup.engine.format.segment import SegmentContext, parse_frame, segment_cap
+from papi_backup.model.sizes import MEBIBYTE
 
 FILE_SIZE = MEBIBYTE
 CHUNKER = chunker_for(FILE_SIZE)

@@ -16,8 +16,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from papi_backup.engine.format.entries import ANCESTOR
+from papi_backup.engine.format.names import CONTENT
 from papi_backup.engine.format.references import SegmentRef
-from papi_backup.engine.opened import CONTENT, OpenedBackup, PageReader, SegmentReader
+from papi_backup.engine.opened import OpenedBackup, PageReader, SegmentReader
 from papi_backup.engine.storage.protocol import Storage
 
 _KINDS = {

@@ -27,17 +27,11 @@ from papi_backup.engine.format.manifest import DATE, Manifest, encode_body, prea
 from papi_backup.engine.format.names import CATALOG, CONTENT, INDEX, catalog_name, chain_prefix, volume_name
 from papi_backup.engine.format.pages import Volume
 from papi_backup.engine.format.references import Item, PageRef, SegmentRef
-from papi_backup.engine.format.segment import (
-    IV_SIZE,
-    MEBIBYTE,
-    TAG_SIZE,
-    FrameParts,
-    build_frame,
-    sealed_size,
-)
+from papi_backup.engine.format.segment import IV_SIZE, TAG_SIZE, FrameParts, build_frame, sealed_size
 from papi_backup.engine.opened import segment_context
 from papi_backup.model.catalog import CatalogEntry
 from papi_backup.model.secret import Secret
+from papi_backup.model.sizes import MEBIBYTE
 
 CHAIN = "c0ffee0123456789"
 FIRST = "0000000000000001"

@@ -19,7 +19,6 @@ from papi_backup.engine.format.segment import (
     FRAME,
     LARGEST_SEALED,
     LARGEST_SEGMENT,
-    MEBIBYTE,
     STORED,
     ZSTD,
     SegmentContext,
@@ -31,6 +30,7 @@ from papi_backup.engine.format.segment import (
     sealed_size,
     segment_cap,
 )
+from papi_backup.model.sizes import MEBIBYTE
 
 sizes = st.integers(0, LARGEST_SEGMENT)
 

@@ -215,7 +215,7 @@ def test_a_list_on_a_real_server_remembers_its_key_and_refuses_another(
 def plan(helper: QueryHelper, access: StorageAccess) -> None:
     options = RestoreOptions(1, "etc", datetime.now(UTC), "h", NO_SECRET, target_dir="/t")
     with pytest.raises(NoSuchEntityError):
-        helper.plan_restore(RestoreOrder("h", access, options, ("/state",), plan_only=True))
+        helper.plan_restore(RestoreOrder("h", access, options, ("/state",)))
 
 
 def find(helper: QueryHelper, access: StorageAccess) -> None:

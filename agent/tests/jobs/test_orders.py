@@ -72,7 +72,7 @@ OPTIONS = st.builds(
     TEXTS,
     st.sampled_from(("always", "changed", "never", "fail")),
 )
-RESTORES = st.builds(RestoreOrder, TEXT, ACCESS, OPTIONS, TEXTS, st.booleans(), NUMBERS)
+RESTORES = st.builds(RestoreOrder, TEXT, ACCESS, OPTIONS, TEXTS, NUMBERS)
 RESULTS = st.builds(
     JobResult,
     TEXT,
@@ -84,7 +84,6 @@ RESULTS = st.builds(
     NUMBERS,
     TEXTS,
     st.none() | INSTANTS,
-    TEXT,
     TEXT,
     st.none() | SECRETS,
     TEXT,

@@ -71,7 +71,7 @@ def test_every_question_has_its_answer(helper: QueryHelper) -> None:
     step = CheckedStep("reach", 0.25, f"pid {checker_of(helper)}")
     assert checked == StorageCheck((step,), "ssh-ed25519 AAAA")
     options = RestoreOptions(1, "etc", datetime.now(UTC), "h", NO_SECRET, target_dir="/t/\udcff")
-    plan = helper.plan_restore(RestoreOrder("h", storage("good"), options, ("/state",), plan_only=True))
+    plan = helper.plan_restore(RestoreOrder("h", storage("good"), options, ("/state",)))
     assert (plan.sequence, plan.overwritten) == (2, ("/t/\udcff",))
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When a schedule runs (design section 7): each rule by an example, and what holds for all schedules."""
+"""When a schedule runs (docs/schedules.md): each rule by an example, and what holds for all schedules."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from fake_backends import NOW, World, backup_of
 
 from papi_backup.model.errors import InvalidParameterError, NoSuchEntityError, TransferError
 from papi_backup.model.job import Progress
+from papi_backup.model.limits import UNLIMITED
 from papi_backup.model.secret import NO_SECRET, Secret
 from papi_backup.services.jobs import RestoreFields
 
@@ -52,13 +53,20 @@ def test_a_request_id_of_the_agents_own_is_refused_and_queues_nothing(world: Wor
     assert world.services.jobs.list() == []
 
 
-def test_a_restore_is_of_this_host_and_of_the_key_that_was_given(world: World) -> None:
+def test_a_restore_is_queued_as_it_was_asked_for(world: World) -> None:
     job = world.services.jobs.restore(RESTORE, "r1")
     assert world.services.jobs.restore(RESTORE, "r1") == job
     world.services.jobs.restore(replace(RESTORE, hostname="other", encryption_key=NO_SECRET))
     mine, others = world.queue.restores
-    assert (mine.hostname, mine.encryption_key.reveal()) == ("host.example", "given")
+    assert (mine.hostname, mine.encryption_key.reveal()) == ("", "given")
     assert (others.hostname, others.encryption_key) == ("other", NO_SECRET)
+
+
+def test_a_plan_without_a_host_name_is_of_this_host_and_no_limit_slows_it_down(world: World) -> None:
+    for hostname in ("", "other"):
+        world.services.jobs.plan_restore(replace(RESTORE, hostname=hostname))
+    assert [order.options.hostname for order in world.queries.planned] == ["host.example", "other"]
+    assert {order.limits for order in world.queries.planned} == {UNLIMITED}
 
 
 def test_a_restore_from_an_unknown_storage_is_refused_at_once(world: World) -> None:
@@ -71,7 +79,6 @@ def test_a_restore_from_an_unknown_storage_is_refused_at_once(world: World) -> N
 def test_a_plan_asks_the_storage_with_its_ssh_id_and_queues_nothing(world: World) -> None:
     world.services.jobs.plan_restore(replace(RESTORE, target_dir="/t", include=("/etc",), overwrite="never"))
     (order,) = world.queries.planned
-    assert order.plan_only
     assert order.access.ssh_id is not None
     assert (order.options.target_dir, order.options.include, order.options.overwrite) == (
         "/t",

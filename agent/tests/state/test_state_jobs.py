@@ -251,12 +251,10 @@ def test_no_request_id_is_no_request(store: Store) -> None:
     assert store.jobs.by_request_id("unknown") is None
 
 
-def test_the_list_is_in_creation_order_and_a_limit_keeps_the_newest(store: Store) -> None:
+def test_the_list_is_in_creation_order(store: Store) -> None:
     for name in "abcde":
         queued(store, name)
     assert [job.job_id for job in store.jobs.list()] == [1, 2, 3, 4, 5]
-    assert [job.job_id for job in store.jobs.list(limit=2)] == [4, 5]
-    assert store.jobs.list(limit=0) == []
 
 
 def test_the_last_job_is_the_newest_backup_of_that_name_and_type(store: Store) -> None:

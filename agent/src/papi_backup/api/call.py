@@ -14,12 +14,10 @@ from papi_backup.api.job_listing import JobListing
 from papi_backup.api.parameters import Arguments
 from papi_backup.api.views import View, change_view, masked, revealed
 from papi_backup.model.account import Identity
+from papi_backup.model.catalog import FORMAT_VERSION
 from papi_backup.model.secret import Secret
 from papi_backup.services.change import Change
 from papi_backup.services.container import Services
-
-FORMAT_VERSION = 1
-"""The storage format this agent writes (design section 4)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]", re.ASCII)
 _REGION = re.compile(r"[A-Za-z0-9-]{0,64}", re.ASCII)
 _REQUEST_ID = re.compile(r"[!-~]{1,128}", re.ASCII)
 _PREFIX_BYTES = 400
-"""Leaves room for the longest name below it: a whole S3 key has at most 1,024 bytes (design section 4)."""
+"""Leaves room for the longest name below it: a whole S3 key has at most 1,024 bytes."""
 
 
 class UnfitError(Exception):
@@ -27,7 +27,7 @@ class UnfitError(Exception):
 
 
 def name(text: str) -> str:
-    """A name of at most 200 bytes when escaped: it also names things on a storage (design section 4)."""
+    """A name of at most 200 bytes when escaped: it also names things on a storage (docs/format.md)."""
     no_control(text)
     if text:
         try:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Dates in parameters and answers (wire.md "Formats" and "Parameters").
+"""Dates in parameters and answers (docs/api_conventions.md, "Dates").
 
 An answer is ``YYYY-MM-DD HH:MM:SS`` in the asked zone; in the hour that comes twice the second occurrence
 carries its offset.  A parameter may be a bare date, carry an offset, or ``Z``.  Without an offset, a time

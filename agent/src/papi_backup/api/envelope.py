@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The envelope of every answer (wire.md "Envelope")."""
+"""The envelope of every answer (docs/api_conventions.md, "Envelope")."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The types of parameters: from what arrived to a checked value (wire.md "Parameters").
+"""The types of parameters: from what arrived to a checked value (docs/api_conventions.md, "Parameters").
 
 What arrived is a list of values, one for each time the field was there: texts from a query or form, any
 JSON value from a JSON body.  ``parse`` raises :class:`UnfitError`.

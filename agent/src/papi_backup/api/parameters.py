@@ -25,7 +25,8 @@ class Parameter:
     """One parameter of a method.
 
     A blank value counts as absent, except with ``keeps_blank``, where it means "none" and absent means
-    "as it is".  ``extension``: not in the spec, old clients do not send it (wire.md "Extensions").
+    "as it is".  ``extension``: not in the spec, old clients do not send it (docs/api_conventions.md,
+    "Extensions").
     """
 
     name: str

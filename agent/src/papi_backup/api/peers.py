@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who is at the other end of the unix socket (design section 8)."""
+"""Who is at the other end of the unix socket (docs/accounts.md, "On the host: the unix socket")."""
 
 from __future__ import annotations
 

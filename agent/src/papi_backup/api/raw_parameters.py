@@ -1,9 +1,10 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Query and body of a request as fields and values, before any meaning (wire.md "Parameters").
+"""Query and body of a request as fields and values, before any meaning.
 
-Forgiving about what old clients send: the body is told by what it looks like where its type does not say,
-a multipart type without boundary or body is no error, and ``name[]`` is ``name``.
+Forgiving about what old clients send (docs/api_conventions.md, "Parameters"): the body is told by what it
+looks like where its type does not say, a multipart type without boundary or body is no error, and
+``name[]`` is ``name``.
 """
 
 from __future__ import annotations

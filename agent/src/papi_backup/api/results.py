@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What each method answers (spec: "Contents of successful response"; wire.md "Extensions")."""
+"""What each method answers (docs/api.md)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Handlers of logging in and out, of ping and of version (wire.md "Ways in")."""
+"""Handlers of logging in and out, of ping and of version (docs/api_conventions.md, "Ways in")."""
 
 from __future__ import annotations
 

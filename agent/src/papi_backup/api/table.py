@@ -331,7 +331,7 @@ EXTENSIONS: tuple[Endpoint, ...] = (
         results.VERSIONS,
     ),
 )
-"""Methods that the spec has not (wire.md "Extensions")."""
+"""Methods that the spec has not (docs/api_conventions.md, "Extensions")."""
 
 
 def _describe(call: Call) -> Answer:

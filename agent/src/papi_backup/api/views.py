@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The model as answers show it (spec: "Contents of successful response" of each method)."""
+"""The model as answers show it (docs/api.md)."""
 
 from __future__ import annotations
 

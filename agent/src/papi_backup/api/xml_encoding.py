@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Answers as XML (wire.md "Formats").
+"""Answers as XML (docs/api_conventions.md, "Formats").
 
 * The root is ``<result>``; a dictionary is one child element per key, a list repeats ``<element>``;
   null, an empty list and an empty dictionary are an empty element; booleans are ``true`` and ``false``;
@@ -15,8 +15,6 @@
 * **A character that XML cannot carry** in a text (control characters, lone surrogates of undecodable file
   names, U+FFFE and U+FFFF) becomes ``_xHHHH_`` as well, as in Office Open XML, and so does an
   underscore that is followed by ``x`` and four such digits already.
-
-:func:`decode_name` and :func:`decode_text` undo it.
 """
 
 from __future__ import annotations
@@ -26,7 +24,6 @@ from collections.abc import Mapping
 
 _DECLARATION = '<?xml version="1.0" encoding="utf-8"?>\n'
 _NOT_NAME = re.compile(r"[^A-Za-z0-9_.-]|^[0-9.-]|^[xX](?=[mM][lL])|_(?=x)|^e(?=lement$)")
-_ESCAPE = re.compile(r"_x([0-9A-F]{8}|[0-9A-F]{4})_")
 _NOT_TEXT = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|_(?=x[0-9A-F]{4})")
 _MARKUP = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
 _MARKUP_CHARACTERS = re.compile("[&<>\r]")
@@ -52,19 +49,9 @@ def encode_name(key: str) -> str:
     return _NOT_NAME.sub(_escaped, key) or _EMPTY_NAME
 
 
-def decode_name(name: str) -> str:
-    """Return the key behind an element's name."""
-    return "" if name == _EMPTY_NAME else decode_text(name)
-
-
 def encode_text(text: str) -> str:
     """Return ``text`` as character data, markup escaped."""
     return _MARKUP_CHARACTERS.sub(lambda found: _MARKUP[found[0]], _NOT_TEXT.sub(_escaped, text))
-
-
-def decode_text(text: str) -> str:
-    """Return the text behind character data, as an XML parser gives it."""
-    return _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
 
 
 def _escaped(found: re.Match[str]) -> str:

@@ -1,3 +1,3 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine: files to volumes and back (design sections 4 and 5)."""
+"""The engine: files to volumes and back (docs/architecture.md, docs/design.md)."""

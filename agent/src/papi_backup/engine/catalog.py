@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which backups a storage holds, from LIST requests alone (design section 4, "Layout")."""
+"""Which backups a storage holds, from LIST requests alone (docs/format.md, "Objects and their names")."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keys of a chain, and sealing and opening of one segment (docs/format.md, "Keys", "Segments")."""
+"""Keys of a chain, and sealing and opening of one segment (docs/format.md, "Cryptography")."""
 
 from __future__ import annotations
 
@@ -168,8 +168,19 @@ def _tag(keys: ChainKeys, context: bytes, body: Buffer) -> bytes:
     return mac.finalize()
 
 
-def chain_key_check(chain_key: bytes, key: Secret) -> str:
-    """Return what tells, beside a cached chain key, whether ``key`` is the one that wraps it."""
+def cached_chain_key(chain_key: bytes, key: Secret) -> Secret:
+    """Return ``chain_key`` as the agent's state keeps it, with what tells whether ``key`` wraps it."""
+    return Secret(f"{chain_key.hex()}:{_chain_key_check(chain_key, key)}")
+
+
+def chain_key_of(cached: Secret, key: Secret) -> Secret | None:
+    """Return the chain key (hex) in what :func:`cached_chain_key` made; None where another key wraps it."""
+    text, _colon, check = cached.reveal().partition(":")
+    fits = hmac.compare_digest(_chain_key_check(bytes.fromhex(text), key), check)
+    return Secret(text) if fits else None
+
+
+def _chain_key_check(chain_key: bytes, key: Secret) -> str:
     mac = HMAC(chain_key, SHA256())
     mac.update(_key_bytes(key))
     return mac.finalize().hex()

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A backup opened with its key: manifest verified, pages and segments readable (design section 4)."""
+"""A backup opened with its key: manifest verified, pages and segments readable (docs/format.md)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from papi_backup.engine.format.manifest import (
 )
 from papi_backup.engine.format.names import (
     CATALOG,
-    CONTENT,
     INDEX,
     chain_prefix,
     escape,
@@ -353,16 +352,3 @@ def wrong_volumes(
         elif size != volume.size:
             wrong.append((name, f"has {size} bytes instead of {volume.size}"))
     return wrong
-
-
-__all__ = [
-    "CONTENT",
-    "OpenedBackup",
-    "PageReader",
-    "SegmentReader",
-    "listed_sizes",
-    "missing_volumes",
-    "open_backup",
-    "segment_context",
-    "wrong_volumes",
-]

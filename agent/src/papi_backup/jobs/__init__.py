@@ -1,3 +1,3 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Jobs in worker processes, and quick questions through warm query processes (design section 3)."""
+"""Jobs in worker processes, and quick questions through warm query processes (docs/architecture.md)."""

@@ -10,7 +10,7 @@ from papi_backup.jobs.order_builder import OrderBuilder
 from papi_backup.jobs.orders import Failure
 from papi_backup.jobs.outcomes import Ended
 from papi_backup.jobs.settling import MAY_EXIST, NO_BACKUP, Lost
-from papi_backup.model.errors import InternalError, NoSuchEntityError, PapiError
+from papi_backup.model.errors import InternalError, NoSuchEntityError, PapiError, in_words
 from papi_backup.model.job import BackupOrder, Job
 from papi_backup.state.jobs import JobRequest
 from papi_backup.state.store import Store
@@ -81,5 +81,5 @@ def _over(job: Job) -> Ended:
 
 def _first_told(job: Job) -> Failure:
     """Return why a job failed, without what was added when its storage was asked before."""
-    text = job.description.removeprefix(f"[{job.error_code}] ").partition(MAY_EXIST)[0]
+    text = job.description.removeprefix(in_words(job.error_code, "")).partition(MAY_EXIST)[0]
     return Failure(job.error_code, text.removesuffix(f"; {NO_BACKUP}"))

@@ -11,8 +11,9 @@ from papi_backup.config import Settings
 from papi_backup.jobs.orders import JobOrder
 from papi_backup.model.errors import NoSuchEntityError
 from papi_backup.model.job import BackupOrder, Job, RestoreOptions, RestoreOrder
+from papi_backup.model.limits import UNLIMITED
 from papi_backup.model.schedule import BackupConfig, BackupType
-from papi_backup.model.storage import SshStorage, StorageAccess
+from papi_backup.model.storage import StorageAccess
 from papi_backup.state.jobs import JobRequest
 from papi_backup.state.store import Store
 from papi_backup.state.unsettled import Unsettled
@@ -81,8 +82,8 @@ class OrderBuilder:
             limits=self._settings.limits,
         )
 
-    def restore(self, options: RestoreOptions, plan_only: bool = False) -> RestoreOrder:
-        """Return the order of a restore, or of its plan; a blank host name means this host."""
+    def restore(self, options: RestoreOptions) -> RestoreOrder:
+        """Return the order of a restore; a blank host name means this host.  Raises as :meth:`build` does."""
         access = self.access(options.storage_id)
         return RestoreOrder(
             host_name=self._settings.host_name,
@@ -91,14 +92,14 @@ class OrderBuilder:
             own_paths=self._settings.own_paths,
             instance_id=self._store.instance_id,
             high_water=self._store.high_water.get(access.storage.location, options.backup_name),
-            plan_only=plan_only,
             helpers=self._settings.helpers,
             limits=self._settings.limits,
         )
 
+    def plan(self, options: RestoreOptions) -> RestoreOrder:
+        """Return the order of a restore's plan, which no limit slows down (docs/limits.md)."""
+        return replace(self.restore(options), limits=UNLIMITED)
+
     def access(self, storage_id: int) -> StorageAccess:
         """Return a storage with its SSH id; raises :class:`NoSuchEntityError`."""
-        storage = self._store.storages.get(storage_id)
-        if isinstance(storage, SshStorage):
-            return StorageAccess(storage, self._store.ssh_ids.get(storage.ssh_id_id))
-        return StorageAccess(storage)
+        return self._store.access_to(self._store.storages.get(storage_id))

@@ -13,8 +13,8 @@ from papi_backup.jobs.attempts import next_attempt
 from papi_backup.jobs.orders import Failure, JobOrder
 from papi_backup.jobs.running import Outcome
 from papi_backup.jobs.settling import Settled
-from papi_backup.model.errors import InvalidParameterError, NoSuchEntityError
-from papi_backup.model.job import BackupOrder, Job, JobResult, RestoreOrder
+from papi_backup.model.errors import InvalidParameterError, NoSuchEntityError, in_words
+from papi_backup.model.job import BackupOrder, Job, JobResult, RestoreOrder, waiting
 from papi_backup.model.schedule import BackupType
 from papi_backup.state.jobs import JobRequest
 from papi_backup.state.store import Store
@@ -62,7 +62,7 @@ class OutcomeWriter:
                 self._store.unsettled_jobs.forget(ended.job.job_id)
 
     def _fail(self, ended: Ended, failure: Failure) -> None:
-        job, text = ended.job, f"[{failure.code}] {failure.message}"
+        job, text = ended.job, in_words(failure.code, failure.message)
         if job.end_date is None:
             self._store.jobs.fail(job.job_id, failure.code, text)
             if ended.request is not None:
@@ -117,15 +117,7 @@ class OutcomeWriter:
         if job.job_type == "backup" and self._waits(name, job):
             log.info("job %d does not run again: a backup of %r waits already", job.job_id, name)
             return
-        again = Job(
-            job_id=0,
-            job_type=job.job_type,
-            job_status="waiting",
-            backup_name=name,
-            backup_type=job.backup_type,
-            start_date=self._clock(),
-            request_id=request_id,
-        )
+        again = waiting(job.job_type, name, job.backup_type, self._clock(), request_id)
         try:
             new = self._store.jobs.add(again, request)
         except InvalidParameterError as error:

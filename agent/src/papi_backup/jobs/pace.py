@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How fast a job has been going lately, and how long it may still take (wire.md "Extensions")."""
+"""How fast a job has been going lately, and how long it may still take."""
 
 from __future__ import annotations
 

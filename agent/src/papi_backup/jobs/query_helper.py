@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Quick questions to storages with deadlines, answered by small pools of warm processes (design section 3).
+"""Quick questions to storages with deadlines, answered by small pools of warm processes.
 
 The agent itself imports neither boto3 nor paramiko, and a storage that hangs costs it one process,
 which is replaced.  Tests have processes of their own, so that lists, which may take long, do not keep them
@@ -37,7 +37,7 @@ from papi_backup.model.job import BackupOrder, FoundBackup, RestoreOrder, Restor
 from papi_backup.model.storage import StorageAccess, StorageConfig
 
 CHECK_SECONDS = 4.9
-"""Clients of a test wait five seconds (wire.md "Envelope")."""
+"""Clients of a test wait five seconds (docs/api_conventions.md, "Envelope")."""
 
 CHECK_MARGIN = 0.5
 """How much earlier the process gives up by itself: then it can name the step that hangs."""

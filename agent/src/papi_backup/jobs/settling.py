@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from papi_backup.jobs.edge import outcome_of
 from papi_backup.jobs.orders import Failure
 from papi_backup.jobs.redaction import Redactor
-from papi_backup.model.errors import InvalidStorageError, TooManyRequestsError
+from papi_backup.model.errors import InvalidStorageError, TooManyRequestsError, in_words
 from papi_backup.model.job import BackupOrder, FoundBackup, Job, JobResult
 
 FindBackup = Callable[[BackupOrder], FoundBackup]
@@ -152,7 +152,7 @@ def _settled(lost: Lost, answer: FoundBackup | Failure | str) -> Settled:
     if isinstance(answer, str):
         return uncertain(lost, answer)
     if isinstance(answer, Failure):
-        reason = f"the storage cannot tell ([{answer.code}] {answer.message.rstrip('.')})"
+        reason = f"the storage cannot tell ({in_words(answer.code, answer.message.rstrip('.'))})"
         return uncertain(lost, reason)
     if answer.result is not None:
         return Settled(lost, answer.result, certain=True)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starts queued jobs in worker processes and writes down how they end (design section 3)."""
+"""Starts queued jobs in worker processes and writes down how they end (docs/architecture.md)."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from papi_backup.jobs.restore_unit import RestoreUnitLauncher
 from papi_backup.jobs.running import TERMINATION_GRACE, Outcome, RunningJob
 from papi_backup.jobs.settling import LATE_SECONDS, NO_BACKUP, FindBackup, Lost, Settling
 from papi_backup.jobs.worker_process import WORKER_COMMAND
-from papi_backup.model.errors import InternalError, NoSuchEntityError
-from papi_backup.model.job import BackupOrder, Job, JobType, Progress, RestoreOptions
+from papi_backup.model.errors import NoSuchEntityError, in_words
+from papi_backup.model.job import BackupOrder, Job, JobType, Progress, RestoreOptions, cancellation, waiting
 from papi_backup.model.schedule import BackupConfig, BackupType
 from papi_backup.state.jobs import JobRequest, JobTransitionError
 from papi_backup.state.store import Store
@@ -105,13 +105,12 @@ class JobSupervisor:
 
         One that has ended stays as it is.  Raises :class:`NoSuchEntityError`.
         """
-        reason = f"cancelled by {by}"
+        error = cancellation(by)
         with suppress(JobTransitionError):
-            code = InternalError.code
-            job = self._store.jobs.cancel(job_id, code, f"[{code}] {reason}")
-            log.info("job %d was %s before it started", job_id, reason)
+            job = self._store.jobs.cancel(job_id, error.code, in_words(error.code, error.message))
+            log.info("job %d was %s before it started", job_id, error.message)
             return job
-        self._cancelled[job_id] = reason
+        self._cancelled[job_id] = error.message
         self._ring()
         return self._store.jobs.get(job_id)
 
@@ -162,16 +161,8 @@ class JobSupervisor:
     def _enqueue(
         self, name: str, backup_type: BackupType, job_type: JobType, request_id: str, request: JobRequest
     ) -> Job:
-        waiting = Job(
-            job_id=0,
-            job_type=job_type,
-            job_status="waiting",
-            backup_name=name,
-            backup_type=backup_type,
-            start_date=self._clock(),
-            request_id=request_id,
-        )
-        job = self._store.jobs.add(waiting, request)
+        queued = waiting(job_type, name, backup_type, self._clock(), request_id)
+        job = self._store.jobs.add(queued, request)
         self._ring()
         return job
 

@@ -30,12 +30,10 @@ from papi_backup.jobs.isolation import die_with_parent
 from papi_backup.jobs.orders import HostKeySeen, JobOrder, dump_message, load_order
 from papi_backup.jobs.priority import JobPriority
 from papi_backup.jobs.redaction import Redactor
-from papi_backup.model.job import BackupOrder, JobResult, Progress, RestoreOrder
+from papi_backup.model.job import REPORT_SECONDS, BackupOrder, JobResult, Progress, RestoreOrder
 from papi_backup.model.storage import SshStorage, StorageAccess
 
 Report = Callable[[Progress], None]
-PROGRESS_INTERVAL = 0.25
-"""Seconds between two progress lines, however often the engine reports."""
 
 
 class Engine(Protocol):
@@ -116,7 +114,7 @@ class ProgressWriter:
         """Pass ``progress`` on, or drop it when the last line is recent; never one that says it commits."""
         now = self._monotonic()
         if progress.committing or now >= self._next:
-            self._next = now + PROGRESS_INTERVAL
+            self._next = now + REPORT_SECONDS
             write_all(self._pipe, dump_message(progress))
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who may call the API (design section 8)."""
+"""Who may call the API (docs/accounts.md)."""
 
 from __future__ import annotations
 

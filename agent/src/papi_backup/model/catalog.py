@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A backup as a storage's listing shows it (design section 4, "Layout")."""
+"""A backup as a storage's listing shows it (docs/format.md, "Objects and their names")."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from papi_backup.model.schedule import BackupType
+
+FORMAT_VERSION = 1
+"""The version of the storage format that this agent writes and reads (docs/format.md)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The answer of a storage test (spec: test_storage), as the agent's processes exchange it."""
+"""The answer of a storage test (docs/api.md, "test_storage"), as the agent's processes exchange it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Typed errors, each carrying its papi code (spec section "Error Codes", wire.md "Ways in").
+"""Typed errors, each carrying its papi code (docs/design.md, "Errors have a cause").
 
 Raise the narrowest class where the cause is known; only the edges (API, job supervisor, CLI) turn
 errors into answers.  A programming error is none of these and must never be dressed up as one.
@@ -138,6 +138,11 @@ BY_CODE: dict[int, type[PapiError]] = {
     )
 }
 """Rebuilds an error that crossed a process border as (code, message)."""
+
+
+def in_words(code: int, message: str) -> str:
+    """Return what the description of a job that failed says: a code of this module, and a message."""
+    return f"[{code}] {message}"
 
 
 def from_code(code: int, message: str) -> PapiError:

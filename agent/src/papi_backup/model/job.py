@@ -1,13 +1,14 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Jobs as the API tells them (spec: list_jobs), and what a worker process is asked and answers."""
+"""Jobs as the API tells them (docs/api.md, "list_jobs"), and what a worker process is asked and answers."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
+from papi_backup.model.errors import InternalError, PapiError, in_words
 from papi_backup.model.limits import UNLIMITED, Limits
 from papi_backup.model.schedule import BackupType, SourceSet
 from papi_backup.model.secret import Secret
@@ -16,6 +17,9 @@ from papi_backup.model.storage import StorageAccess
 JobStatus = Literal["waiting", "running", "success", "failed"]
 JobType = Literal["backup", "restore"]
 Overwrite = Literal["always", "changed", "never", "fail"]
+REPORT_SECONDS = 0.25
+"""The least time between two reports of a process about its progress."""
+
 OVERWRITE_POLICIES: tuple[Overwrite, ...] = ("always", "changed", "never", "fail")
 
 
@@ -58,6 +62,37 @@ class Job:
     warnings: int = 0
 
 
+def waiting(
+    job_type: JobType, backup_name: str, backup_type: BackupType, start_date: datetime, request_id: str = ""
+) -> Job:
+    """Return a job that is queued at ``start_date``; it gets its id from the state."""
+    return Job(
+        job_id=0,
+        job_type=job_type,
+        job_status="waiting",
+        backup_name=backup_name,
+        backup_type=backup_type,
+        start_date=start_date,
+        request_id=request_id,
+    )
+
+
+def failed(job: Job, error: PapiError, end_date: datetime) -> Job:
+    """Return ``job`` as it is after ``error`` has ended it."""
+    return replace(
+        job,
+        job_status="failed",
+        end_date=end_date,
+        description=in_words(error.code, error.message),
+        error_code=error.code,
+    )
+
+
+def cancellation(by: str) -> PapiError:
+    """Return what ends a job that somebody called ``by`` cancels."""
+    return InternalError(f"cancelled by {by}")
+
+
 @dataclass(frozen=True, slots=True)
 class BackupOrder:
     """Everything a worker needs to run one backup; sent over its standard input, never argv."""
@@ -91,7 +126,6 @@ class RestoreOrder:
     access: StorageAccess
     options: RestoreOptions
     own_paths: tuple[str, ...]
-    plan_only: bool = False
     helpers: int = 2
     limits: Limits = UNLIMITED
     instance_id: str = ""
@@ -109,7 +143,6 @@ class Progress:
     files_total: int = 0
     bytes_done: int = 0
     bytes_total: int = 0
-    bytes_transferred: int = 0
     rate: int = 0
     remaining_seconds: int = 0
     committing: bool = False
@@ -129,7 +162,6 @@ class JobResult:
     entries_changed: int = 0
     warnings: tuple[str, ...] = ()
     backup_date: datetime | None = None
-    catalog_path: str = ""
     chain: str = ""
     chain_key: Secret | None = None
     high_water: str = ""
@@ -145,17 +177,8 @@ class FoundBackup:
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedFile:
-    """One file a restore would touch."""
-
-    path: str
-    action: Literal["create", "overwrite", "keep"]
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
 class RestorePlanSummary:
-    """The answer of a dry-run restore (wire.md): which backup, how much, what would be overwritten.
+    """The answer of a dry-run restore (docs/restoring.md): which backup, how much, what would be overwritten.
 
     ``repairs`` counts what would get other metadata and nothing else, directories among it.
     """

@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names of hosts and backups as one path component on a storage (docs/format.md, "Names")."""
+"""Names of hosts and backups as one path component on a storage.
+
+The rule of escaping is in docs/format.md, "Objects and their names".
+"""
 
 from __future__ import annotations
 

@@ -1,10 +1,12 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Schedules and backup configurations (spec: add_backup_config; design section 7)."""
+"""Schedules and backup configurations (docs/schedules.md)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal
 
 from papi_backup.model.secret import NO_SECRET, Secret
@@ -12,11 +14,15 @@ from papi_backup.model.secret import NO_SECRET, Secret
 Period = Literal["deactivated", "yearly", "monthly", "weekly", "daily", "hourly"]
 PERIODS: tuple[Period, ...] = ("deactivated", "yearly", "monthly", "weekly", "daily", "hourly")
 BackupType = Literal["full", "inc"]
+UNITS: Mapping[Period, range] = MappingProxyType(
+    {"yearly": range(1, 13), "monthly": range(1, 32), "weekly": range(7), "hourly": range(24)}
+)
+"""What ``time_list`` chooses from; ``weekly`` counts from 0 = Sunday as cron does.  Others take no list."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When one type of backup runs.  Empty tuples mean "not given" (design section 7)."""
+    """When one type of backup runs.  Empty tuples mean "not given" (docs/schedules.md, "Parameters")."""
 
     period: Period = "deactivated"
     frequency: int = 1

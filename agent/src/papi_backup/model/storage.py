@@ -1,17 +1,16 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the agent knows of a storage and of an SSH id (spec: list_storages, list_ssh_ids)."""
+"""What the agent knows of a storage and of an SSH id (docs/api.md, "list_storages", "list_ssh_ids")."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from papi_backup.model.secret import NO_SECRET, Secret
+from papi_backup.model.sizes import MEBIBYTE
 
-MEBIBYTE = 1 << 20
 DEFAULT_FILE_SIZE_SSH = 64 * MEBIBYTE
 DEFAULT_FILE_SIZE_S3 = 32 * MEBIBYTE
-MINIMUM_FILE_SIZE = 1 * MEBIBYTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ class SshStorage:
 
 @dataclass(frozen=True, slots=True)
 class S3Storage:
-    """An S3 bucket.  ``file_size`` is in mebibytes (wire.md); 0 means the default."""
+    """An S3 bucket.  ``file_size`` is in mebibytes; 0 means the default."""
 
     storage_name: str
     aws_key_id: str

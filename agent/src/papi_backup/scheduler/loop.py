@@ -28,7 +28,10 @@ TYPES: tuple[BackupType, ...] = ("full", "inc")
 INTERVAL = 10.0
 STUCK_SECONDS = 60.0
 TOO_FAR_AHEAD = timedelta(days=1)
-"""A last run this far in the future was written by a clock that was wrong (as in design section 4)."""
+"""A last run this far in the future was written by a clock that was wrong.
+
+Dates of backups have the same bound (docs/design.md, "Chains").
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +75,6 @@ class Scheduler:
     def start(self) -> None:
         """Begin; the first look is at once, for what was missed."""
         self._thread.start()
-
-    def wake(self) -> None:
-        """Look now: a configuration has changed."""
-        self._bell.set()
 
     def stop(self) -> None:
         """Queue nothing more."""

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When a schedule runs: pure computing, without a clock (spec: add_backup_config; docs/schedules.md).
+"""When a schedule runs: pure computing, without a clock (docs/schedules.md).
 
 Runs are enumerated in naive local time and then placed in the zone.  A local time that does not
 exist runs at the next one that does; a local time that comes twice runs the first time.
@@ -15,15 +15,7 @@ from datetime import UTC, datetime, time, timedelta, tzinfo
 
 from croniter import CroniterBadDateError, croniter
 
-from papi_backup.model.schedule import Schedule
-
-_UNITS = {
-    "yearly": range(1, 13),
-    "monthly": range(1, 32),
-    "weekly": range(7),
-    "hourly": range(24),
-}
-"""What a period enumerates, from its first; ``weekly`` counts from 0 = Sunday as cron does."""
+from papi_backup.model.schedule import UNITS, Schedule
 
 _FIRST_DAY = datetime(1970, 1, 1)
 """Where ``daily`` counts from, so that the count does not depend on when the agent was installed."""
@@ -136,7 +128,7 @@ def cron_expression(schedule: Schedule, minute: int) -> str:
 
 def _units(schedule: Schedule) -> str:
     """Every Nth of the units that ``time_list`` allows (all when it is empty), counted from the first."""
-    bounds = _UNITS.get(schedule.period)
+    bounds = UNITS.get(schedule.period)
     if bounds is None:
         return ""
     eligible = _checked(schedule.time_list, bounds) or list(bounds)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Slows down whoever keeps failing to log in (design section 8; code 3014)."""
+"""Slows down whoever keeps failing to log in (docs/accounts.md, "Failed logins")."""
 
 from __future__ import annotations
 

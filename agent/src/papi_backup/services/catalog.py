@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What storages hold: backups and host names (spec: list_backups, list_hostnames)."""
+"""What storages hold: backups and host names (docs/api.md, "list_backups")."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datetime import datetime
 from papi_backup.model.catalog import CatalogEntry
 from papi_backup.model.errors import PapiError, from_code
 from papi_backup.model.storage import StorageAccess, StorageConfig
-from papi_backup.services.lookups import access_by_name, storage_access
+from papi_backup.services.lookups import access_by_name
 from papi_backup.services.ports import StorageQueries
 from papi_backup.state.store import Store
 
@@ -62,7 +62,7 @@ class CatalogService:
         if storage_name:
             return [access_by_name(self._store, storage_name)]
         with self._store.undisturbed():
-            return [storage_access(self._store, storage) for storage in self._store.storages.list()]
+            return [self._store.access_to(storage) for storage in self._store.storages.list()]
 
 
 def _by_name(entries: list[CatalogEntry], date_from: datetime | None, date_to: datetime | None) -> Backups:

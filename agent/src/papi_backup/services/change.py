@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plan, then apply: the answer of every changing verb (design section 8, wire.md "Extensions")."""
+"""Plan, then apply: the answer of every changing verb (docs/design.md, "Changes are planned first")."""
 
 from __future__ import annotations
 

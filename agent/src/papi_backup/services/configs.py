@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Backup configurations: add, update, delete, get, list, test (spec: add_backup_config …)."""
+"""Backup configurations: add, update, delete, get, list, test (docs/api.md)."""
 
 from __future__ import annotations
 

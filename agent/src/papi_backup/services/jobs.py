@@ -1,31 +1,32 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Jobs: run, restore, list (spec: run_backup, restore_backup, list_jobs)."""
+"""Jobs: run, restore, list (docs/api.md)."""
 
 from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from papi_backup.config import Settings
 from papi_backup.jobs.attempts import PREFIX
-from papi_backup.model.errors import InternalError, InvalidParameterError
+from papi_backup.jobs.order_builder import OrderBuilder
+from papi_backup.model.errors import InvalidParameterError
 from papi_backup.model.job import (
     Job,
-    JobType,
     Overwrite,
     Progress,
     RestoreOptions,
-    RestoreOrder,
     RestorePlanSummary,
+    cancellation,
+    failed,
+    waiting,
 )
 from papi_backup.model.schedule import BackupType
 from papi_backup.model.secret import Secret
 from papi_backup.model.storage import StorageConfig
 from papi_backup.services.change import Change
-from papi_backup.services.lookups import access_by_name
 from papi_backup.services.ports import JobQueue, StorageQueries
 from papi_backup.state.jobs import JobExtent
 from papi_backup.state.store import Store
@@ -81,15 +82,7 @@ class JobService:
             return Change(False, before, before)
         if apply:
             return Change(True, before, self._queue.cancel(job_id, by))
-        code = InternalError.code
-        after = replace(
-            before,
-            job_status="failed",
-            end_date=self._clock(),
-            description=f"[{code}] cancelled by {by}",
-            error_code=code,
-        )
-        return Change(True, before, after)
+        return Change(True, before, failed(before, cancellation(by), self._clock()))
 
     def endings(self) -> builtins.list[tuple[int, bool]]:
         """Return each job's id, and whether it has ended and never changes again, in creation order."""
@@ -118,7 +111,8 @@ class JobService:
                 return Change(False, earlier, earlier)
             config = self._store.configs.by_name(backup_name)
             if not apply:
-                return Change(True, None, self._planned("backup", backup_name, backup_type))
+                planned = waiting("backup", backup_name, backup_type, self._clock())
+                return Change(True, None, planned)
             return Change(True, None, self._queue.enqueue_backup(config, backup_type, request_id))
 
     def restore(self, fields: RestoreFields, request_id: str = "") -> Job:
@@ -135,42 +129,23 @@ class JobService:
 
     def plan_restore(self, fields: RestoreFields) -> RestorePlanSummary:
         """Return what a restore would do; raises what the restore would fail with (3007, 4000 to 4005)."""
-        access = access_by_name(self._store, fields.storage_name)
-        return self._queries.plan_restore(
-            RestoreOrder(
-                host_name=self._settings.host_name,
-                access=access,
-                options=self._options(fields, access.storage),
-                own_paths=self._settings.own_paths,
-                instance_id=self._store.instance_id,
-                high_water=self._store.high_water.get(access.storage.location, fields.backup_name),
-                plan_only=True,
-                helpers=self._settings.helpers,
-            )
-        )
+        with self._store.undisturbed():
+            storage = self._store.storages.by_name(fields.storage_name)
+            order = OrderBuilder(self._store, self._settings).plan(self._options(fields, storage))
+        return self._queries.plan_restore(order)
 
     def _options(self, fields: RestoreFields, storage: StorageConfig) -> RestoreOptions:
         return RestoreOptions(
             storage_id=storage.storage_id,
             backup_name=fields.backup_name,
             restore_date=fields.restore_date,
-            hostname=fields.hostname or self._settings.host_name,
-            # As given: an empty key never falls back to a stored one (design section 4, "No downgrade").
+            hostname=fields.hostname,
+            # As given: an empty key never falls back to a stored one (docs/design.md, "Keys").
             encryption_key=fields.encryption_key,
             target_dir=fields.target_dir,
             include=fields.include,
             overwrite=fields.overwrite,
             numeric_owner=fields.numeric_owner,
-        )
-
-    def _planned(self, job_type: JobType, backup_name: str, backup_type: BackupType) -> Job:
-        return Job(
-            job_id=0,
-            job_type=job_type,
-            job_status="waiting",
-            backup_name=backup_name,
-            backup_type=backup_type,
-            start_date=self._clock(),
         )
 
 

@@ -7,21 +7,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from papi_backup.model.errors import InvalidParameterError, NoSuchEntityError
-from papi_backup.model.storage import SshStorage, StorageAccess, StorageConfig
+from papi_backup.model.storage import StorageAccess
 from papi_backup.state.store import Store
 
 
-def storage_access(store: Store, storage: StorageConfig) -> StorageAccess:
-    """Return all that another process needs to open ``storage``."""
-    if isinstance(storage, SshStorage):
-        return StorageAccess(storage, store.ssh_ids.get(storage.ssh_id_id))
-    return StorageAccess(storage)
-
-
 def access_by_name(store: Store, storage_name: str) -> StorageAccess:
-    """Return the same of a storage by its name; raises :class:`NoSuchEntityError`."""
+    """Return what opens a storage of that name; raises :class:`NoSuchEntityError`."""
     with store.undisturbed():
-        return storage_access(store, store.storages.by_name(storage_name))
+        return store.access_to(store.storages.by_name(storage_name))
 
 
 def refuse_taken(by_name: Callable[[str], object], name: str, what: str, parameter: str) -> None:

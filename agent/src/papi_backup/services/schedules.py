@@ -1,18 +1,18 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a schedule makes sense: its lists and its period (spec: add_backup_config; design section 7)."""
+"""Whether a schedule makes sense: its lists and its period (docs/schedules.md)."""
 
 from __future__ import annotations
 
 from papi_backup.model.errors import InvalidParameterError
-from papi_backup.model.schedule import BackupType, Period, Schedule
+from papi_backup.model.schedule import UNITS, BackupType, Period, Schedule
 
 MAXIMUM_FREQUENCY = 366
-UNITS: dict[Period, tuple[str, int, int]] = {
-    "yearly": ("months", 1, 12),
-    "monthly": ("days", 1, 31),
-    "weekly": ("days of the week, 0 = Sunday", 0, 6),
-    "hourly": ("hours", 0, 23),
+_UNITS_IN_WORDS: dict[Period, str] = {
+    "yearly": "months",
+    "monthly": "days",
+    "weekly": "days of the week, 0 = Sunday",
+    "hourly": "hours",
 }
 """What ``time_list`` holds.  For the other periods it "does not matter"."""
 
@@ -27,10 +27,11 @@ def checked_schedule(kind: BackupType, schedule: Schedule) -> Schedule:
     """
     period = schedule.period
     if period in UNITS:
-        words, low, high = UNITS[period]
-        outside = [value for value in schedule.time_list if not low <= value <= high]
+        units = UNITS[period]
+        outside = [value for value in schedule.time_list if value not in units]
         if outside:
-            raise _error(kind, "time_list", f"{outside[0]} is not in {low}-{high} ({words})")
+            bounds = f"{units[0]}-{units[-1]} ({_UNITS_IN_WORDS[period]})"
+            raise _error(kind, "time_list", f"{outside[0]} is not in {bounds}")
     if period != "deactivated":
         if schedule.day_run and period != "yearly":
             raise _error(kind, "day_run", "it is valid only if the period is yearly")

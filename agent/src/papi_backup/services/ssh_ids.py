@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SSH ids: list, generate, delete (spec: list_ssh_ids … get_pub_ssh_id)."""
+"""SSH ids: list, generate, delete (docs/api.md)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Storages: list, add, edit, delete, test (spec: list_storages … test_storage)."""
+"""Storages: list, add, edit, delete, test (docs/api.md)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which installation this is: an id made once, and made anew on a cloned machine (design section 4)."""
+"""Which installation this is: an id made once, and made anew on a cloned machine (docs/format.md)."""
 
 from __future__ import annotations
 

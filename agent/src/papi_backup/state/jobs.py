@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from papi_backup.model.errors import InternalError, InvalidParameterError, NoSuchEntityError
+from papi_backup.model.errors import InternalError, InvalidParameterError, NoSuchEntityError, in_words
 from papi_backup.model.job import Job, JobResult, JobType, RestoreOptions
 from papi_backup.model.schedule import BackupType
 from papi_backup.state import history
@@ -88,7 +88,7 @@ class Jobs:
     def add(self, job: Job, order: JobRequest) -> Job:
         """Queue ``job`` and return it with its id.
 
-        A ``request_id`` that was used before returns the job it made then, and queues nothing (wire.md);
+        A ``request_id`` that was used before returns the job it made then, and queues nothing;
         what :meth:`earlier` raises holds here too, for two calls that race.
         """
         with self._database.transaction():
@@ -108,10 +108,9 @@ class Jobs:
             raise NoSuchEntityError(f"there is no job {job_id}")
         return job
 
-    def list(self, limit: int | None = None) -> list[Job]:
-        """Return the newest ``limit`` jobs (all when None), in creation order."""
-        newest = self._all("ORDER BY job_id DESC LIMIT ?", (-1 if limit is None else limit,))
-        return newest[::-1]
+    def list(self) -> list[Job]:
+        """Return all jobs, in creation order."""
+        return self._all("ORDER BY job_id", ())
 
     def endings(self) -> builtins.list[tuple[int, bool]]:
         """Return each job's id, and whether it has ended and never changes again, in creation order."""
@@ -193,7 +192,7 @@ class Jobs:
         text = f"the order of this job cannot be read ({error.message}); add the job again"
         # Another thread may have ended the job meanwhile.
         with suppress(JobTransitionError):
-            self.fail(job_id, InternalError.code, f"[{InternalError.code}] {text}")
+            self.fail(job_id, InternalError.code, in_words(InternalError.code, text))
 
     def start(self, job_id: int) -> Job:
         """Waiting -> running.  A second start raises :class:`JobTransitionError`.

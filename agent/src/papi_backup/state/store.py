@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 from papi_backup.model.secret import Secret
+from papi_backup.model.storage import SshStorage, StorageAccess, StorageConfig
 from papi_backup.state import files
 from papi_backup.state.accounts import Accounts
 from papi_backup.state.chain_keys import ChainKeys
@@ -133,6 +134,15 @@ class Store:
     def transaction(self, *, durable: bool = True) -> AbstractContextManager[None]:
         """Make several repository calls one atomic step, which a loss of power leaves if it is durable."""
         return self._database.transaction(durable=durable)
+
+    def access_to(self, storage: StorageConfig) -> StorageAccess:
+        """Return all that another process needs to open ``storage``.
+
+        Raises :class:`NoSuchEntityError` when its SSH id is gone.
+        """
+        if isinstance(storage, SshStorage):
+            return StorageAccess(storage, self.ssh_ids.get(storage.ssh_id_id))
+        return StorageAccess(storage)
 
     def undisturbed(self) -> AbstractContextManager[None]:
         """Read several things as they are at one moment.

@@ -3,7 +3,7 @@
 """Local copies of index segments, so that an incremental need not fetch the previous list.
 
 Only a cache: every segment is verified against the manifest when it is used, and fetched again
-when it is missing, cut, altered or stale (design section 4, "Before an incremental").
+when it is missing, cut, altered or stale (docs/design.md, "Chains").
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tests a backup configuration by what its next backup needs (spec: test_backup_config).
+"""Tests a backup configuration by what its next backup needs (docs/api.md, "test_backup_config").
 
 sources, then the steps of the storage (``engine.storage.check``) with room for another backup like the
 last ones, then key: whether it opens the newest backup that an incremental would extend.
@@ -14,7 +14,7 @@ from papi_backup.engine.authentic import Unopened
 from papi_backup.engine.backup.parent import BELIEVABLE, Earlier, passed_over_told
 from papi_backup.engine.backup.sources import check_sources
 from papi_backup.engine.catalog import list_manifests
-from papi_backup.engine.storage.check import DEADLINE_SECONDS, LEAST_ROOM, check_with
+from papi_backup.engine.storage.check import DEADLINE_SECONDS, LEAST_ROOM, check_storage
 from papi_backup.engine.storage.protocol import Storage
 from papi_backup.model.check import StorageCheck
 from papi_backup.model.errors import DecryptionKeyError, DecryptionKeyMissingError
@@ -41,7 +41,7 @@ def check_backup(order: BackupOrder, room: int, deadline_seconds: float = DEADLI
     def key(storage: Storage) -> str:
         return _remarked(check_key(storage, order), order)
 
-    return check_with(
+    return check_storage(
         order.access,
         deadline_seconds,
         before=(("sources", sources),),

@@ -4,8 +4,8 @@
 
 Open addressing over 16-byte chunk ids, in generations that double, so that it starts small, or as
 large as it is told, and is never rebuilt.  A lock makes each operation whole; two processes may still
-store the same chunk once each between look-up and insertion, which the format allows (design section 4,
-"Chunks").
+store the same chunk once each between look-up and insertion, which the format allows
+(docs/decisions/0003-one-chunk-table-in-shared-memory.md).
 """
 
 from __future__ import annotations

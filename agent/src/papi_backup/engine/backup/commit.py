@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The commit point: all volumes checked, then the manifest, create-only (design section 4)."""
+"""The commit point: all volumes checked, then the manifest, create-only (docs/design.md, "The commit")."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One file's content: read, cut into chunks, deduplicated, put into segments (design section 5)."""
+"""One file's content: read, cut into chunks, deduplicated, put into segments (docs/sources.md)."""
 
 from __future__ import annotations
 

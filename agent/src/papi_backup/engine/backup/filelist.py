@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Assembles the file list while its contents are still being read elsewhere (design section 4)."""
+"""Assembles the file list while its contents are still being read elsewhere."""
 
 from __future__ import annotations
 

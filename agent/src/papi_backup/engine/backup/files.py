@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading the metadata of one thing on disk (design section 5)."""
+"""Reading the metadata of one thing on disk (docs/sources.md, "What is saved of a file")."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The processes that read: each runs the whole pipeline on its own files (design section 6, "Traps").
+"""The processes that read: each runs the whole pipeline on its own files (docs/design.md).
 
 File bytes never cross a process.  Helpers are forked before any thread or connection exists; the
 key material reaches them over a pipe once the parent backup is known.

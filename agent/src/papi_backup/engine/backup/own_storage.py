@@ -10,7 +10,6 @@ it as its base.
 from __future__ import annotations
 
 import os
-import pwd
 import socket
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -82,11 +81,7 @@ def _base_of(order: BackupOrder) -> tuple[int, int] | None:
     if not isinstance(storage, SshStorage):
         return None
     try:
-        home = pwd.getpwnam(storage.ssh_username).pw_dir
-    except KeyError:
-        home = "/"
-    try:
-        status = os.stat(os.path.join(home, storage.storage_base))
+        status = os.stat(storage.storage_base)
     except (OSError, ValueError):
         return None
     return (status.st_dev, status.st_ino) if _is_this_host(storage.server_name) else None

@@ -1,17 +1,19 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Chooses the backup that an incremental extends, or says why a new chain starts (design section 4)."""
+"""Chooses the backup that an incremental extends, or says why a new chain starts.
+
+The rules are in docs/design.md, "Chains".
+"""
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from papi_backup.engine.authentic import SECONDS, Trial, Unopened, by_second
 from papi_backup.engine.catalog import Manifests
-from papi_backup.engine.crypto import chain_key_check
+from papi_backup.engine.crypto import chain_key_of
 from papi_backup.engine.format.names import CATALOG
 from papi_backup.engine.format.pages import Volume
 from papi_backup.engine.high_water import HighWater
@@ -54,9 +56,9 @@ def known_keys(order: BackupOrder) -> dict[str, Secret]:
     """Return the cached chain keys that this order's encryption key is known to open."""
     known = {}
     for chain, cached in order.known_chain_keys:
-        text, _colon, check = cached.reveal().partition(":")
-        if hmac.compare_digest(chain_key_check(bytes.fromhex(text), order.encryption_key), check):
-            known[chain] = Secret(text)
+        chain_key = chain_key_of(cached, order.encryption_key)
+        if chain_key is not None:
+            known[chain] = chain_key
     return known
 
 

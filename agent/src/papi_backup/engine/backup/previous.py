@@ -70,7 +70,7 @@ class PreviousList:
         """Find segments less than half alive, when enough has died since this was last done.
 
         Their surviving content is stored anew, so that long chains restore nearly as fast as a
-        full (design section 4).  Returns whether it looked.
+        full (docs/design.md, "Chains").  Returns whether it looked.
         """
         totals = self.opened.manifest.totals
         if totals.dead_bytes * _DEAD_SHARE <= totals.bytes:
@@ -164,7 +164,7 @@ class Comparison:
     def unchanged(self, found: Sequence[Found], start: int) -> Run | None:
         """Return the rows that what was found from ``start`` on is, untouched; None if the first is not.
 
-        Nothing about such a file can have changed since (design section 5).
+        Nothing about such a file can have changed since (docs/sources.md, "When a file counts as changed").
         """
         if not self._align(found[start][0]):
             return None

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from papi_backup.engine.authentic import Trial
 from papi_backup.engine.backup.parent import known_keys
 from papi_backup.engine.catalog import list_manifests
-from papi_backup.engine.crypto import ChainKeys, chain_key_check
+from papi_backup.engine.crypto import ChainKeys, cached_chain_key
 from papi_backup.engine.format.manifest import Manifest
 from papi_backup.engine.keyring import KeyRing
 from papi_backup.engine.opened import OpenedBackup
@@ -32,7 +32,6 @@ def result_of(
     totals = manifest.totals
     stored = totals.bytes_stored + entry.manifest_size
     kind = "Full" if manifest.backup_type == "full" else "Incremental"
-    cached = f"{keys.chain_key.hex()}:{chain_key_check(keys.chain_key, encryption_key)}"
     return JobResult(
         description=f"{kind} backup of {totals.files} files, {totals.bytes} bytes; "
         f"read {totals.bytes_read}, stored {stored} bytes.{told}",
@@ -44,9 +43,8 @@ def result_of(
         warnings=warnings,
         warning_count=totals.warnings,
         backup_date=datetime.strptime(manifest.date, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC),
-        catalog_path=entry.path,
         chain=manifest.chain,
-        chain_key=Secret(cached) if keys.encrypted else None,
+        chain_key=cached_chain_key(keys.chain_key, encryption_key) if keys.encrypted else None,
         high_water=entry.path,
     )
 

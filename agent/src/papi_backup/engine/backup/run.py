@@ -17,7 +17,6 @@ from papi_backup import __version__
 from papi_backup.engine.backup.cache import IndexCache
 from papi_backup.engine.backup.commit import check_own_volumes, write_manifest
 from papi_backup.engine.backup.emptied import empty_among, refuse_emptied
-from papi_backup.engine.backup.excludes import Excludes
 from papi_backup.engine.backup.filelist import FileListWriter
 from papi_backup.engine.backup.helpers import HelperPool
 from papi_backup.engine.backup.leftovers import Leftovers, count_leftovers
@@ -49,6 +48,7 @@ from papi_backup.engine.format.names import INDEX, volume_name
 from papi_backup.engine.format.pages import Volume, encode_volumes_page
 from papi_backup.engine.format.references import PageRef
 from papi_backup.engine.opened import OpenedBackup, segment_context
+from papi_backup.engine.patterns import Excludes
 from papi_backup.engine.storage.protocol import Storage, StorageOpener
 from papi_backup.engine.termination import refuse_termination, termination_deferred
 from papi_backup.model.catalog import CatalogEntry
@@ -82,7 +82,7 @@ def run_backup(
     *,
     inline_volumes: int = INLINE_VOLUMES,
 ) -> JobResult:
-    """Run one full or incremental backup (spec run_backup; design sections 4 and 5).
+    """Run one full or incremental backup (docs/architecture.md, "A backup, step by step").
 
     Raises InvalidParameterError when sources do not exist, and what the storage raises; a backup
     exists only if this returns.  Forks its helpers first: call it before any thread is started.

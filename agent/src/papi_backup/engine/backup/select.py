@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Walks, compares and hands out what must be read, in batches (design section 5)."""
+"""Walks, compares and hands out what must be read, in batches (docs/architecture.md)."""
 
 from __future__ import annotations
 
@@ -372,5 +372,5 @@ def _uptime() -> float:
 
 
 def skipped_paths(*directories: str) -> frozenset[bytes]:
-    """Return the agent's own directories, relative to ``/``: never backed up (design section 5)."""
+    """Return the agent's own directories, relative to ``/``: never backed up (docs/sources.md)."""
     return frozenset(os.fsencode(os.path.realpath(path)).lstrip(b"/") for path in directories if path)

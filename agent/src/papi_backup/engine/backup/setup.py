@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from papi_backup.engine.crypto import ChainKeys
 from papi_backup.engine.format.header import Chunker
 from papi_backup.engine.format.names import chain_prefix
-from papi_backup.engine.format.segment import MEBIBYTE, SegmentContext, segment_cap
+from papi_backup.engine.format.segment import SegmentContext, segment_cap
+from papi_backup.model.sizes import MEBIBYTE
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small files: each is one chunk, and a stage of them is looked up and stored together (design section 6).
+"""Small files: each is one chunk, and a stage of them is looked up and stored together.
 
 What is spared is counted in calls, not in bytes: no cutter, no buffer, and the table's lock once a
 stage instead of twice a file.

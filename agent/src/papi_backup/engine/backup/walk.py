@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The depth-first walk over the sources, in the order of the file list (design section 4).
+"""The depth-first walk over the sources, in the order of the file list (docs/format.md, "Pages").
 
 Each directory is opened by its name in the one above, which is open, and no link is followed: see
 ``directories.py``.
@@ -18,12 +18,12 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from papi_backup.engine.backup.directories import Directory, OpenDirectories, ReplacedDirectoryError, pinned
-from papi_backup.engine.backup.excludes import Excludes
 from papi_backup.engine.backup.files import Xattrs, pinned_xattrs, read_xattrs
 from papi_backup.engine.backup.mounts import Mounts
 from papi_backup.engine.backup.own_storage import STORAGE_TEXT, OwnStorage
 from papi_backup.engine.backup.status import FileStatus
 from papi_backup.engine.inode_numbers import made_up_on
+from papi_backup.engine.patterns import Excludes
 
 _VANISHED = frozenset((errno.ENOENT, errno.ENOTDIR))
 LONGEST_KEPT_PATH = 32 * 1024

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A process that walks ahead of an incremental, which compares and writes meanwhile (design section 5).
+"""A process that walks ahead of an incremental, which compares and writes meanwhile.
 
 The walk is a third of what an incremental does, or more: the kernel is asked about every file, most of them
 unchanged.  It begins before the storage answers, and stops as soon as a pipe is full of what it found.

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What went wrong with single files: counted all, the first ones named (design section 5)."""
+"""What went wrong with single files: counted all, the first ones named (docs/sources.md)."""
 
 from __future__ import annotations
 

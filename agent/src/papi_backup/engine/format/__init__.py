@@ -14,6 +14,3 @@ class FormatError(ValueError):
 
 class UnsupportedError(FormatError):
     """Bytes of a later version, or that need a feature this one does not have: no damage."""
-
-
-FORMAT_VERSION = 1

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One entry of the file list, and the names that are allowed in it (docs/format.md, "Entries")."""
+"""One entry of the file list, and the names that are allowed in it (docs/format.md, "leaf: files")."""
 
 from __future__ import annotations
 

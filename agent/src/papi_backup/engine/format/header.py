@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from papi_backup.engine.format import FORMAT_VERSION, FormatError, UnsupportedError
+from papi_backup.engine.format import FormatError, UnsupportedError
 from papi_backup.engine.format.checked import (
     array,
     binary,
@@ -21,7 +21,9 @@ from papi_backup.engine.format.checked import (
     text,
     texts,
 )
-from papi_backup.engine.format.segment import MEBIBYTE, segment_cap
+from papi_backup.engine.format.segment import segment_cap
+from papi_backup.model.catalog import FORMAT_VERSION
+from papi_backup.model.sizes import MEBIBYTE
 
 SUITE_ENCRYPTED = "aes-256-cbc+hmac-sha-256"
 SUITE_RAW = "raw+hmac-sha-256"

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The content items of one page: columns that are checked as wholes (docs/format.md, "Leaf pages")."""
+"""The content items of one page: columns that are checked as wholes (docs/format.md, "leaf: files")."""
 
 from __future__ import annotations
 

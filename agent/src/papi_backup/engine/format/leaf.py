@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Leaf pages: entries as columns of JSON (docs/format.md, "Leaf pages")."""
+"""Leaf pages: entries as columns of JSON (docs/format.md, "leaf: files")."""
 
 from __future__ import annotations
 

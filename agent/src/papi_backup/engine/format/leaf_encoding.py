@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writing leaf pages: entries, and rows of earlier pages, become columns (docs/format.md, "Leaf pages")."""
+"""Writing leaf pages: entries, and rows of earlier pages, become columns (docs/format.md, "leaf: files")."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import Any
 
-from papi_backup.engine.format import FORMAT_VERSION, FormatError, UnsupportedError
+from papi_backup.engine.format import FormatError, UnsupportedError
 from papi_backup.engine.format.checked import (
     array,
     identifier,
@@ -32,7 +32,7 @@ from papi_backup.engine.format.references import (
     encode_page_refs,
 )
 from papi_backup.engine.format.segment import BLOCK, IV_SIZE, TAG_SIZE, Buffer
-from papi_backup.model.catalog import CatalogEntry
+from papi_backup.model.catalog import FORMAT_VERSION, CatalogEntry
 from papi_backup.model.errors import InvalidParameterError
 from papi_backup.model.schedule import BackupType
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Object names: what a LIST alone must tell (docs/format.md, "Names")."""
+"""Object names: what a LIST alone must tell (docs/format.md, "Objects and their names")."""
 
 from __future__ import annotations
 

@@ -9,7 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from papi_backup.engine.format import FORMAT_VERSION, FormatError
+from papi_backup.engine.format import FormatError
+from papi_backup.model.catalog import FORMAT_VERSION
+from papi_backup.model.sizes import MEBIBYTE
 
 Buffer = bytes | bytearray | memoryview
 FRAME = struct.Struct(">B3sIII")
@@ -18,7 +20,6 @@ _RESERVED = bytes(3)
 BLOCK = 16
 IV_SIZE = 16
 TAG_SIZE = 32
-MEBIBYTE = 1 << 20
 LARGEST_SEGMENT = 4 * MEBIBYTE
 VOLUME_MARGIN = 64 * 1024
 INDEX_SEGMENT = 256 * 1024

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Restore: choose a backup, plan, fetch, verify, write (design sections 4 to 6 and 8)."""
+"""Restore: choose a backup, plan, fetch, verify, write (docs/architecture.md, "A restore, step by step")."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The plan of a restore: everything a restore decides, without writing (wire.md: ``dry_run``)."""
+"""The plan of a restore: everything a restore decides, without writing (docs/api.md, "restore_backup")."""
 
 from __future__ import annotations
 

@@ -32,11 +32,10 @@ from papi_backup.engine.storage.protocol import StorageOpener
 from papi_backup.engine.termination import unwind
 from papi_backup.memory_limit import MemoryWatch
 from papi_backup.model.errors import InternalError, PapiError, from_code
+from papi_backup.model.job import REPORT_SECONDS
 
 log = logging.getLogger(__name__)
 
-PROGRESS_INTERVAL = 0.25
-"""Seconds between two messages about progress from one helper."""
 PATIENCE = 10.0
 """Seconds a helper has to remove its temporary file when it is told to end."""
 _GONE = (EOFError, BrokenPipeError, ConnectionResetError)
@@ -176,23 +175,22 @@ class _Throttled:
 
     def __init__(self, send: Callable[[tuple[Any, ...]], None]) -> None:
         self._send = send
-        self._files = self._bytes = self._transferred = 0
+        self._files = self._bytes = 0
         self._next = 0.0
 
-    def __call__(self, files: int, size: int, transferred: int) -> None:
+    def __call__(self, files: int, size: int) -> None:
         """Add what was done since the last call."""
         self._files += files
         self._bytes += size
-        self._transferred += transferred
         now = time.monotonic()
         if now >= self._next:
-            self._next = now + PROGRESS_INTERVAL
+            self._next = now + REPORT_SECONDS
             self.flush()
 
     def flush(self) -> None:
         """Send what was not sent yet."""
-        self._send(("progress", self._files, self._bytes, self._transferred))
-        self._files = self._bytes = self._transferred = 0
+        self._send(("progress", self._files, self._bytes))
+        self._files = self._bytes = 0
 
 
 def _run(job: int, opener: StorageOpener, pipe: Connection, inherited: list[Connection]) -> NoReturn:

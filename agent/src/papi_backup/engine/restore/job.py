@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One restore from order to result (design sections 4 and 8)."""
+"""One restore from order to result (docs/restoring.md)."""
 
 from __future__ import annotations
 
@@ -30,13 +30,11 @@ from papi_backup.engine.restore.target import (
 from papi_backup.engine.restore.worker import Worker
 from papi_backup.engine.storage.protocol import Storage, StorageOpener
 from papi_backup.engine.termination import orderly_termination
-from papi_backup.model.job import JobResult, Progress, RestoreOrder
+from papi_backup.model.job import REPORT_SECONDS, JobResult, Progress, RestoreOrder
 
 Report = Callable[[Progress], None]
 SMALL_ENTRIES, SMALL_BYTES = 5000, 32 << 20
 """A restore of no more than this is done by one process: others would only open connections."""
-REPORT_INTERVAL = 0.25
-"""Seconds between two reports."""
 
 
 @dataclass(slots=True)
@@ -48,22 +46,20 @@ class _Counter:
     bytes_total: int
     files: int = 0
     bytes: int = 0
-    transferred: int = 0
     next_report: float = 0.0
 
-    def __call__(self, files: int, size: int, transferred: int) -> None:
+    def __call__(self, files: int, size: int) -> None:
         """Add what was done since the last call."""
         self.files += files
         self.bytes += size
-        self.transferred += transferred
         now = time.monotonic()
         if now >= self.next_report:
-            self.next_report = now + REPORT_INTERVAL
+            self.next_report = now + REPORT_SECONDS
             self.tell()
 
     def tell(self) -> None:
         """Report what is done."""
-        self.report(Progress(self.files, self.files_total, self.bytes, self.bytes_total, self.transferred))
+        self.report(Progress(self.files, self.files_total, self.bytes, self.bytes_total))
 
 
 def run_restore(order: RestoreOrder, opener: StorageOpener, report: Report) -> JobResult:
@@ -192,9 +188,9 @@ def _is_small(entries: int, size: int) -> bool:
     return entries <= SMALL_ENTRIES and size <= SMALL_BYTES
 
 
-def _nothing_to_tell(files: int, size: int, transferred: int) -> None:
+def _nothing_to_tell(files: int, size: int) -> None:
     """Links and directories come after the last progress."""
-    del files, size, transferred
+    del files, size
 
 
 def shares_of(scope: Scope, helpers: int) -> list[Share]:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Owner, attributes, mode and times of what was restored (design section 5).
+"""Owner, attributes, mode and times of what was restored (docs/restoring.md, "Metadata").
 
 The order matters: a change of owner clears setuid bits and capabilities, an ACL changes the group bits,
 and everything changes the inode; so owner, attributes, mode, times.  What the file system or a missing
@@ -20,7 +20,6 @@ from papi_backup.engine.restore.tally import Causes
 from papi_backup.engine.restore.tree import BlockedError
 from papi_backup.host_paths import by_descriptor, shown
 
-ACCESS_ACL = b"system.posix_acl_access"
 FORMATS = {
     FILE: stat.S_IFREG,
     DIRECTORY: stat.S_IFDIR,

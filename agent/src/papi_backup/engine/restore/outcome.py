@@ -71,7 +71,6 @@ def result_of(
         entries_changed=tally.changed,
         warnings=tuple(warnings),
         backup_date=chosen.opened.entry.date,
-        catalog_path=chosen.opened.entry.path,
         chain=chosen.opened.entry.chain,
         high_water=chosen.raises,
     )

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What to do with one entry where something may exist already (wire.md: ``overwrite``)."""
+"""What to do with one entry where something may exist already (docs/restoring.md, "overwrite")."""
 
 from __future__ import annotations
 

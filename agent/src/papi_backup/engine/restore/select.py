@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which entries of a file list a restore takes (wire.md: ``include``).
+"""Which entries of a file list a restore takes (docs/restoring.md, "What: include").
 
 A pattern is a path or a glob, always of the original place; a leading ``/`` may be left out.  What it
 matches is taken with everything below.  ``*``, ``?`` and ``[…]`` stay inside one component, ``**``
@@ -13,8 +13,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from papi_backup.engine.backup.excludes import Excludes
 from papi_backup.engine.format.entries import DIRECTORY, walk_key
+from papi_backup.engine.patterns import Excludes
 from papi_backup.model.errors import InvalidParameterError, NoSuchEntityError
 
 _GLOB = frozenset(b"*?[")

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One process's pipeline: read pages, decide, fetch, verify, decrypt, write (design section 6).
+"""One process's pipeline: read pages, decide, fetch, verify, decrypt, write.
 
 Reading runs one batch ahead of writing, so that the next segments are on their way while this batch
 is written.  Directories are finished when the walk has left them.
@@ -26,8 +26,8 @@ from papi_backup.engine.restore.tree import BlockedError, ProtectedError, Tree
 from papi_backup.engine.storage.protocol import Storage
 from papi_backup.model.errors import CorruptedBackupError
 
-Told = Callable[[int, int, int], None]
-"""Called with files, content bytes and transferred bytes done since the last call."""
+Told = Callable[[int, int], None]
+"""Called with files and content bytes done since the last call."""
 
 
 class Worker:
@@ -51,12 +51,12 @@ class Worker:
         self._file: NewFile | None = None
         self._ends_in_hole = False
         self._given_up: Entry | None = None
-        self._last = (0, 0, 0)
+        self._last = (0, 0)
 
     def run(self, share: Share) -> ShareResult:
         """Restore one share and tell what came of it."""
         result = ShareResult(Tally())
-        self._last = (0, 0, 0)
+        self._last = (0, 0)
         before: Batch | None = None
         for batch in self._reader.batches(share, result):
             if before is not None:
@@ -122,11 +122,10 @@ class Worker:
         self._tell(result.tally)
 
     def _tell(self, tally: Tally) -> None:
-        tally.transferred = self._source.transferred
-        now = (tally.files, tally.bytes, tally.transferred)
-        files, size, transferred = (new - old for new, old in zip(now, self._last, strict=True))
+        now = (tally.files, tally.bytes)
+        files, size = (new - old for new, old in zip(now, self._last, strict=True))
         self._last = now
-        self._told(files, size, transferred)
+        self._told(files, size)
 
     def _content(self, step: Content, result: ShareResult) -> None:
         entry = step.entry

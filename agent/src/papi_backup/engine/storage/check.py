@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tests a storage by doing, once, everything that backups will do (spec: test_storage).
+"""Tests a storage by doing, once, everything that backups will do (docs/api.md, "test_storage").
 
 reach, login, write, rename (SSH), read back, create-only, list, clock, delete, room.  Others may
 put steps of their own before and after these.  The answer comes within the deadline even from a
@@ -40,24 +40,21 @@ Step = tuple[str, Callable[[Storage], str]]
 """A name, and what is tried, which returns a detail to tell or raises :class:`PapiError`."""
 
 
-def check_storage(access: StorageAccess, deadline_seconds: float = DEADLINE_SECONDS) -> StorageCheck:
-    """Return the steps that passed and, for SSH, the host key the server showed.
-
-    Raises :class:`StorageCredentialsError` (4000), :class:`InvalidStorageError` (4001) or
-    :class:`TransferError` (4005); the message begins with the step that failed.
-    """
-    return check_with(access, deadline_seconds)
-
-
-def check_with(
+def check_storage(
     access: StorageAccess,
-    deadline_seconds: float,
+    deadline_seconds: float = DEADLINE_SECONDS,
     *,
     before: Sequence[Step] = (),
     after: Sequence[Step] = (),
     room: int = LEAST_ROOM,
 ) -> StorageCheck:
-    """Like :func:`check_storage`, between steps of somebody else; ``room`` is what must be free, in bytes."""
+    """Return the steps that passed and, for SSH, the host key the server showed.
+
+    ``before`` and ``after`` are steps of the caller around those of the storage; ``room`` is what must be
+    free, in bytes.  Raises :class:`StorageCredentialsError` (4000), :class:`InvalidStorageError` (4001) or
+    :class:`TransferError` (4005), or what a step of the caller raises; the message begins with the step that
+    failed.
+    """
     begun = time.monotonic()
     storage = hasty(access, deadline_seconds)  # may import a library, which takes its time
     rest = deadline_seconds - (time.monotonic() - begun)
@@ -72,7 +69,7 @@ def run_check(
     after: Sequence[Step] = (),
     room: int = LEAST_ROOM,
 ) -> StorageCheck:
-    """Check ``storage`` in a thread, and close it; see :func:`check_with`."""
+    """Check ``storage`` in a thread, and close it; see :func:`check_storage`."""
     check = _Check(storage, before, after, room)
     answers: queue.Queue[tuple[StorageCheck | PapiError | None, float]] = queue.Queue()
     end = time.monotonic() + max(0.0, deadline_seconds)

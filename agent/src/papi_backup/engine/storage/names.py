@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterator
 
 TEMPORARY = "tmp"
-"""Directory below the base for objects on their way; never listed (design section 4, "Layout")."""
+"""Directory below the base for objects on their way; never listed (docs/design.md, "Names on a storage")."""
 
 
 def checked_name(name: str) -> str:

@@ -18,10 +18,10 @@ from papi_backup.engine.storage.protocol import ObjectExistsError
 from papi_backup.engine.storage.s3_checksums import Checksums, part
 from papi_backup.engine.storage.s3_place import S3Place, S3RefusalError
 from papi_backup.model.errors import PapiError, TransferError
+from papi_backup.model.sizes import MEBIBYTE
 
-MEBIBYTE = 1 << 20
 IN_ONE = 64 * MEBIBYTE
-"""Largest object sent with one request (design section 6: half the client CPU of a managed upload)."""
+"""Largest object sent with one request, which costs the client half the CPU of a managed upload."""
 PART = 16 * MEBIBYTE
 _MOST_PARTS = 9000
 _MARK = "papi-writer"

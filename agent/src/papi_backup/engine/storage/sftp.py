@@ -3,8 +3,7 @@
 """An SSH server's directory as a storage, over SFTP.
 
 ``storage_base`` must exist; only its last component is made by the first write, if the directory
-above it exists and is not the root directory.  A base that is relative is relative to the
-account's home, as some hosting providers want it.
+above it exists and is not the root directory.
 """
 
 from __future__ import annotations

@@ -151,8 +151,8 @@ class SftpSession:
     def finish(self, handle: bytes, path: bytes) -> int | None:
         """Make an open file durable where the server offers to, close it, and return its size then.
 
-        Servers must treat requests for one file as if each had been waited for (section 6.1 of the draft), so
-        all of them make one trip, behind the last writes.
+        Servers must treat requests for one file as if each had been waited for
+        (draft-ietf-secsh-filexfer-02, section 6.1), so all of them make one trip, behind the last writes.
         Raises ``SftpStatusError`` for the first that is refused; the handle is closed in any case.
         """
         requests = [(Packet.CLOSE, string(handle)), (Packet.LSTAT, string(path))]

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Opens one authenticated SSH connection with an SFTP session on it (design section 6, "Traps").
+"""Opens one authenticated SSH connection with an SFTP session on it.
 
 paramiko never sets TCP_NODELAY and prefers AES-CTR; so the socket is made here and AES-GCM comes
 first.  The host key is compared before anything that depends on the user is sent.  Only the key

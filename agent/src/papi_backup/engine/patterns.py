@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Exclude patterns, as users of gitignore and restic know them (docs/sources.md).
+"""Patterns of paths, to exclude or to include, as users of gitignore and restic know them (docs/sources.md).
 
 * ``*.tmp``: without ``/``, matches a name at any depth.
 * ``/srv/cache/**``: with a leading ``/``, matches the whole path; ``**`` spans directories.
