@@ -58,10 +58,12 @@ class Door:
         self._guest = guest
         self._tls = tls
         self._handshake_seconds = handshake_seconds if tls else None
+        self._waiting: dict[Guest, socket.socket] = {}
+        """Who has come and was not let in yet."""
+
         self._entering: dict[asyncio.Task[object], socket.socket] = {}
         self._resuming: asyncio.TimerHandle | None = None
         self._failing = False
-        self._is_closed = False
         self._loop = asyncio.get_running_loop()
 
     def open(self, backlog: int) -> None:
@@ -71,11 +73,12 @@ class Door:
         self._loop.add_reader(self._listener, self._accept)
 
     def close(self) -> None:
-        """Accept no more, and hang up on whoever is in the middle of a handshake."""
-        self._is_closed = True
+        """Accept no more, and hang up on whoever waits or is in the middle of a handshake."""
         self._loop.remove_reader(self._listener)
         if self._resuming is not None:
             self._resuming.cancel()
+        while self._waiting:
+            self._send_away(*self._waiting.popitem())
         for connection in self._entering.values():
             hang_up(connection)
 
@@ -100,12 +103,15 @@ class Door:
             return
         guest = self._guest()
         guest.arrive(connection)
-        guest.enter(lambda: self._admit(guest, connection))
+        self._waiting[guest] = connection
+        guest.enter(lambda: self._admit(guest))
 
-    def _admit(self, guest: Guest, connection: socket.socket) -> None:
-        if self._is_closed or not guest.is_wanted:
-            guest.turn_away()
-            connection.close()
+    def _admit(self, guest: Guest) -> None:
+        connection = self._waiting.pop(guest, None)
+        if connection is None:
+            return  # the door closed meanwhile
+        if not guest.is_wanted:
+            self._send_away(guest, connection)
             return
         task: asyncio.Task[object] = self._loop.create_task(
             self._loop.connect_accepted_socket(
@@ -119,8 +125,12 @@ class Door:
         connection = self._entering.pop(task)
         if task.cancelled() or task.exception() is not None:
             # A client that knows no TLS, or not ours, or hung up.
-            guest.turn_away()
-            connection.close()
+            self._send_away(guest, connection)
+
+    @staticmethod
+    def _send_away(guest: Guest, connection: socket.socket) -> None:
+        guest.turn_away()
+        connection.close()
 
     def _pause(self, error: OSError) -> None:
         if not self._failing:
