@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: papi.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ansible-test copies the files that a target names and no others: what starts the servers has to be whole."""
+"""ansible-test copies the files that a target names and no others: what starts the servers must be whole."""
 
 from __future__ import annotations
 
