@@ -15,13 +15,14 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Protocol
 from xml.parsers import expat
 
 from botocore import exceptions as boto_errors
 from botocore.awsrequest import AWSResponse
 from botocore.httpsession import URLLib3Session
-from botocore.utils import get_environ_proxies
+from botocore.utils import get_environ_proxies, parse_timestamp
 from urllib3.exceptions import HTTPError as Urllib3Error
 
 from papi_backup.engine.storage.connecting import TransientError
@@ -184,6 +185,20 @@ def root_of(body: bytes) -> str:
     except (expat.ExpatError, _CostlyError, ValueError, LookupError):
         return ""
     return names[0].rpartition(":")[2] if names else ""
+
+
+def time_told(value: object) -> datetime:
+    """Return the time that an answer tells, in UTC where the text names no zone.
+
+    Raises ValueError for what is no time.  botocore's parser, which guesses at any text, ends in other errors
+    for some.
+    """
+    try:
+        told: datetime = parse_timestamp(value)
+        told.utcoffset()  # a zone of more than a day is refused when the offset is asked for
+    except (ArithmeticError, RuntimeError) as error:
+        raise ValueError(f"{ascii(value)[:80]} is no time") from error
+    return told if told.tzinfo else told.replace(tzinfo=UTC)
 
 
 class _CostlyError(Exception):
