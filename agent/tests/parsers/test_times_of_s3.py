@@ -38,13 +38,21 @@ class Place:
             b"<Contents><Key>k</Key><Size>1</Size><LastModified>" + time + b"</LastModified></Contents>"
         )
         page = b"<ListBucketResult><IsTruncated>false</IsTruncated>" + contents + b"</ListBucketResult>"
-        self._server.says(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(page), page))
+        self._server.says(
+            b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(page), page)
+        )
         (found,) = self.storage.list("")
         return found.modified
 
     def looked_at(self, time: bytes, *headers: bytes) -> float:
         """Return the time of an object that is asked for alone."""
-        told = (b"HTTP/1.1 200 OK", b"Content-Length: 1", b"Last-Modified: " + time, *headers)
+        told = (
+            b"HTTP/1.1 200 OK",
+            b"Connection: close",
+            b"Content-Length: 1",
+            b"Last-Modified: " + time,
+            *headers,
+        )
         self._server.says(b"\r\n".join((*told, b"", b"")))
         return self.storage.stat("k").modified
 
