@@ -59,6 +59,7 @@ LONG_MODULES = frozenset(
         "test_golden_format_v1",
         "test_histories",
         "test_host_keys",
+        "test_hostile_bytes",
         "test_hung_storage",
         "test_index_cache",
         "test_kept_rows",

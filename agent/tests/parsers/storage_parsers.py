@@ -17,6 +17,7 @@ from papi_backup.engine.storage.lean_paramiko import paramiko
 from papi_backup.engine.storage.protocol import ObjectMissingError
 from papi_backup.engine.storage.s3 import S3ObjectStorage
 from papi_backup.engine.storage.s3_answers import S3Timeouts, root_of
+from papi_backup.engine.storage.s3_place import S3Place, S3RefusalError
 from papi_backup.engine.storage.sftp_listing import read_directory
 from papi_backup.engine.storage.sftp_session import SftpSession
 from papi_backup.engine.storage.sftp_wire import (
@@ -125,7 +126,7 @@ def _host_key(data: bytes) -> None:
 
 
 def _http(body: bytes, status: bytes = b"200 OK", *headers: bytes) -> bytes:
-    lines = (b"HTTP/1.1 " + status, b"Content-Length: %d" % len(body), *headers)
+    lines = (b"HTTP/1.1 " + status, b"Connection: close", b"Content-Length: %d" % len(body), *headers)
     return b"\r\n".join((*lines, b"", body))
 
 
@@ -234,13 +235,16 @@ _spoken = st.builds(
     lambda body, status, headers: _http(body, status, *headers), _bodies_of_s3, _statuses, _headers
 )
 _SERVER = SayingServer()
-_S3 = S3ObjectStorage(
-    S3Storage("s3", "AK", Secret("SK"), "bucket", 8, _SERVER.url, "us-east-1"), S3Timeouts(5, 5, 1, 5), ONCE
-)
+_ACCESS = S3Storage("s3", "AK", Secret("SK"), "bucket", 8, _SERVER.url, "us-east-1")
+_TIMEOUTS = S3Timeouts(5, 5, 1, 5)
+_S3 = S3ObjectStorage(_ACCESS, _TIMEOUTS, ONCE)
+_PLACE = S3Place(_ACCESS, _TIMEOUTS)
 
 
 def _s3(ask: Callable[[], object]) -> Callable[[bytes], object]:
     def parse(data: bytes) -> object:
+        _S3.close()  # or a connection that the server has hung up on would be used again
+        _PLACE.close()
         _SERVER.says(data)
         return ask()
 
@@ -248,10 +252,9 @@ def _s3(ask: Callable[[], object]) -> Callable[[bytes], object]:
 
 
 def _multipart() -> None:
-    place = _S3._place
-    place.call("create_multipart_upload", "starting", Key="a")
+    _PLACE.call("create_multipart_upload", "starting", Key="a")
     parts = {"Parts": [{"PartNumber": 1, "ETag": "x"}]}
-    place.call("complete_multipart_upload", "completing", Key="a", UploadId="u", MultipartUpload=parts)
+    _PLACE.call("complete_multipart_upload", "completing", Key="a", UploadId="u", MultipartUpload=parts)
 
 
 _broken = (ConnectionLostError, SftpStatusError)
@@ -307,4 +310,5 @@ STORAGE_PARSERS = (
     Parser(
         "S3 deletion", _s3(lambda: _S3.delete(["a"])), (_http(_XML + b"<DeleteResult/>"),), _spoken, _storage
     ),
+    Parser("S3 upload in parts", _s3(_multipart), (_http(_STARTED),), _spoken, (PapiError, S3RefusalError)),
 )

@@ -239,6 +239,17 @@ def test_an_entry_without_its_key_size_or_time_is_refused(entry: bytes, told: st
         lists(storage)
 
 
+@pytest.mark.parametrize("status", [200, 400, 403, 404])
+@pytest.mark.parametrize("code", [b"<Code><x/></Code>", b"<Code>a</Code><Code>b</Code>"])
+def test_an_error_whose_code_is_no_text_is_none_of_s3(status: int, code: bytes) -> None:
+    body = XML + b"<Error>" + code + b"<Message>m</Message></Error>"
+    told = "no answer of an S3 server" if status == 200 else f"HTTP {status}"
+    with s3_that(lambda *_request: (status, {}, iter([body]))) as storage:
+        for call in (lists, removes):
+            with pytest.raises(PapiError, match=told):
+                call(storage)
+
+
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_a_redirection_is_refused_with_its_aim(status: int) -> None:
     where = {"Location": "https://storage.example/bucket"}

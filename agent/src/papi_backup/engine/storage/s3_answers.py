@@ -14,14 +14,15 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Protocol
 from xml.parsers import expat
 
 from botocore import exceptions as boto_errors
 from botocore.awsrequest import AWSResponse
 from botocore.httpsession import URLLib3Session
-from botocore.utils import get_environ_proxies
+from botocore.utils import get_environ_proxies, parse_timestamp
 from urllib3.exceptions import HTTPError as Urllib3Error
 
 from papi_backup.engine.storage.connecting import TransientError
@@ -35,6 +36,8 @@ _MOST_ELEMENTS = 1 << 16
 _DEEPEST = 16
 _PIECE = 1 << 16
 _REGION = "x-amz-bucket-region"
+_WORDS = ("Code", "Message", "Region", "Endpoint")
+"""Elements of an error that are read."""
 
 
 class NotS3Error(TransientError):
@@ -99,8 +102,8 @@ class S3Answers:
             answer.raw.close()
             raise
         if failed:
-            body = body if root_of(body) == "Error" else b""  # its status says enough
-        elif body and root_of(body) in {"", "html"}:
+            body = body if _told_in(body) == "Error" else b""  # its status says enough
+        elif body and _told_in(body) in {"", "html"}:
             kind = ascii(answer.headers.get("Content-Type", "something"))[:80]
             raise NotS3Error(f"{self._server} answers with {kind}, which is no answer of an S3 server")
         return AWSResponse(answer.url, answer.status_code, answer.headers, _Held(body))
@@ -155,16 +158,43 @@ def root_of(body: bytes) -> str:
     That is what is not well-formed, has a document type (whose entities could grow without end), is nested
     deeper or has more elements than any answer of S3.
     """
-    names: list[str] = []
+    return _outline(body).root
+
+
+def _told_in(body: bytes) -> str:
+    """Return what :func:`root_of` does; "" too for an error whose words are no words.
+
+    botocore looks errors up by their code, which it takes for text.
+    """
+    outline = _outline(body)
+    is_odd = any(outline.members.count(word) > 1 or word in outline.nested for word in _WORDS)
+    return "" if outline.root == "Error" and is_odd else outline.root
+
+
+@dataclass(slots=True)
+class _Outline:
+    """The root element, the elements in it, and those of them that hold elements, without name spaces."""
+
+    root: str = ""
+    members: list[str] = field(default_factory=list)
+    nested: set[str] = field(default_factory=set)
+
+
+def _outline(body: bytes) -> _Outline:
+    outline = _Outline()
     depth = 0
     left = _MOST_ELEMENTS
 
     def start(name: str, _attributes: object) -> None:
         nonlocal depth, left
-        if not names:
-            names.append(name)
         depth += 1
         left -= 1
+        if depth == 1:
+            outline.root = _local(name)
+        elif depth == 2:
+            outline.members.append(_local(name))
+        else:
+            outline.nested.add(outline.members[-1])
         if depth > _DEEPEST or left < 0:
             raise _CostlyError
 
@@ -182,8 +212,26 @@ def root_of(body: bytes) -> str:
     try:
         parser.Parse(body, True)
     except (expat.ExpatError, _CostlyError, ValueError, LookupError):
-        return ""
-    return names[0].rpartition(":")[2] if names else ""
+        return _Outline()
+    return outline
+
+
+def _local(name: str) -> str:
+    return name.rpartition(":")[2]
+
+
+def time_told(value: object) -> datetime:
+    """Return the time that an answer tells, in UTC where the text names no zone.
+
+    Raises ValueError for what is no time.  botocore's parser, which guesses at any text, ends in other errors
+    for some.
+    """
+    try:
+        told: datetime = parse_timestamp(value)
+        told.utcoffset()  # a zone of more than a day is refused when the offset is asked for
+    except (ArithmeticError, RuntimeError) as error:
+        raise ValueError(f"{ascii(value)[:80]} is no time") from error
+    return told if told.tzinfo else told.replace(tzinfo=UTC)
 
 
 class _CostlyError(Exception):

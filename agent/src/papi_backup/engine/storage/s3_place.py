@@ -12,6 +12,7 @@ import functools
 import http.client
 import threading
 from collections.abc import Callable
+from decimal import InvalidOperation
 from typing import Any, TypeVar
 
 import boto3.session
@@ -23,7 +24,7 @@ from urllib3.exceptions import HTTPError as Urllib3Error
 
 from papi_backup.engine.storage.bounds import LARGEST_WHOLE, refuse_excess
 from papi_backup.engine.storage.connecting import Entering, TransientError, UnreachableError, untold
-from papi_backup.engine.storage.s3_answers import Answers, NotS3Error, S3Answers, S3Timeouts
+from papi_backup.engine.storage.s3_answers import Answers, NotS3Error, S3Answers, S3Timeouts, time_told
 from papi_backup.model.errors import InvalidStorageError, PapiError, StorageCredentialsError, TransferError
 from papi_backup.model.storage import S3Storage
 
@@ -81,7 +82,9 @@ _BROKEN: tuple[type[Exception], ...] = (
 )
 Sender = Callable[[str, S3Timeouts, str | None], Answers]
 """Makes what sends requests, for an address, timeouts and a file of certificates to trust."""
-_UNUSABLE: tuple[type[Exception], ...] = (boto_errors.BotoCoreError, ValueError, OverflowError)
+_NONSENSE: tuple[type[Exception], ...] = (ValueError, OverflowError, InvalidOperation)
+"""What botocore's parsers raise for numbers and times that are none."""
+_UNUSABLE: tuple[type[Exception], ...] = (boto_errors.BotoCoreError, *_NONSENSE)
 _SKIP = 1 << 16
 """Bytes read at once of what was not asked for."""
 
@@ -226,7 +229,7 @@ class S3Place:
             if isinstance(error, AssertionError):
                 raise
             raise InvalidStorageError(f"{doing} ({self.server}): {error}") from error
-        except (ValueError, OverflowError) as error:
+        except _NONSENSE as error:
             raise TransferError(f"{doing} ({self.server}): the answer makes no sense: {error}") from error
 
     def _passing(self, refusal: S3RefusalError, doing: str) -> TransientError:
@@ -290,6 +293,7 @@ _making_clients = threading.Lock()
 def _session() -> tuple[Any, Any]:
     """Return the process' one session, boto3's and botocore's: the service's description is parsed once."""
     core = botocore.session.get_session()
+    core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=time_told)
     return boto3.session.Session(botocore_session=core), core
 
 
