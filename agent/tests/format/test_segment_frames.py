@@ -6,13 +6,16 @@ from __future__ import annotations
 
 import contextlib
 import struct
+import tracemalloc
 from typing import Any
 
 import pytest
+import zstandard
 from format_strategies import LARGEST, ids
 from hypothesis import given
 from hypothesis import strategies as st
 
+from papi_backup.engine.compression import SegmentDecompressor
 from papi_backup.engine.format import FormatError
 from papi_backup.engine.format.segment import (
     BLOCK,
@@ -170,3 +173,22 @@ def test_a_manifests_context_binds_its_name_and_every_byte_before_its_body(
 def test_a_manifest_and_a_volume_never_share_a_context() -> None:
     context = SegmentContext("one", "host", "name", "0" * 16, "1" * 16)
     assert not context.of_manifest("p", b"").startswith((context.of("i", 0, 0), context.of("d", 0, 0)))
+
+
+@pytest.mark.parametrize("kind", range(16))
+def test_a_skippable_frame_of_zstd_is_refused_without_room_for_it(kind: int) -> None:
+    payload = struct.pack("<II", 0x184D2A50 + kind, 1 << 26)
+    frame = parse_frame(FRAME.pack(ZSTD, bytes(3), 0, len(payload), 0) + payload, LARGEST_SEGMENT)
+    tracemalloc.start()
+    try:
+        with pytest.raises(FormatError):
+            SegmentDecompressor().decompress(frame)
+        assert tracemalloc.get_traced_memory()[1] < MEBIBYTE
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_zstd_frame_of_nothing_is_read() -> None:
+    payload = zstandard.ZstdCompressor().compress(b"")
+    frame = parse_frame(FRAME.pack(ZSTD, bytes(3), 0, len(payload), 0) + payload, LARGEST_SEGMENT)
+    assert SegmentDecompressor().decompress(frame) == b""

@@ -204,7 +204,9 @@ def _plain_json(draw_from: st.SearchStrategy[Any]) -> st.SearchStrategy[bytes]:
 
 
 _frames = st.builds(
-    lambda head, payload: FRAME.pack(*head) + payload,
+    lambda head, payload, rightly: (
+        FRAME.pack(*head[:3], len(payload) if rightly else head[3], head[4]) + payload
+    ),
     st.tuples(
         st.sampled_from((STORED, ZSTD, ZSTD, 2, 255)),
         st.sampled_from((bytes(3), bytes(3), b"\1\0\0")),
@@ -217,6 +219,7 @@ _frames = st.builds(
         st.binary(max_size=40).map(lambda rest: b"\x28\xb5\x2f\xfd" + rest),
         st.binary(max_size=40).map(lambda rest: b"\x50\x2a\x4d\x18" + rest),
     ),
+    st.booleans(),
 )
 _values = _plain_json(hostile_values)
 _body = json.dumps(

@@ -68,6 +68,9 @@ class SegmentDecompressor:
         return raw
 
     def _unpack(self, frame: Frame) -> bytes:
+        # For eight bytes of a skippable frame zstd takes up to 4 GiB, whatever ``max_output_size`` is.
+        if frame.payload[: len(zstandard.FRAME_HEADER)] != zstandard.FRAME_HEADER:
+            raise FormatError("its compressed data is no zstd frame")
         if zstandard.frame_content_size(frame.payload) != frame.raw_size:
             raise FormatError("its declared and its real length differ")
         return self._decompressor.decompress(
