@@ -21,6 +21,7 @@ _MOUNTINFO = b"""\
 27 28 0:63 / / rw - overlay overlay rw,lowerdir=/a
 28 28 0:64 / /media/disk rw - fuseblk /dev/sdd1 rw
 29 28 0:65 / /srv/nas rw - cifs //nas/a rw,vers=3.0,serverino
+31 28 0:67 / /odd\x0bone rw - fuse.x  rw,user_id=0
 30 28 0:66 / /srv/old rw - cifs //nas/b rw,vers=1.0,noserverino
 """
 
@@ -44,6 +45,7 @@ def numbered_anew(path: Path, device: int | None = None) -> Directory:
         ((0, 64), True),
         ((0, 65), False),
         ((0, 66), True),
+        ((0, 67), True),
     ],
 )
 def test_the_type_of_the_file_system_tells_whether_numbers_last(

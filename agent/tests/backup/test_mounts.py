@@ -20,6 +20,8 @@ _MOUNTINFO = (
     b"24 28 0:22 / /odd\\040one\xff rw - sysfs sysfs rw\n"
     b"25 28 0:23 / /run rw master:1 shared:2 - tmpfs tmpfs rw\n"
     b"26 28 0:24 / /net rw - autofs systemd-1 rw\n"
+    b"27 28 0:25 / /odd\rname rw - tmpfs  rw\n"
+    b"28 28 0:26 / /shared\x0b-\x0bproc\x0bx rw - ext4 /dev/sdb1 rw\n"
 )
 
 
@@ -28,7 +30,9 @@ def test_the_table_tells_the_kernels_own_file_systems_from_others(tmp_path: Path
     mountinfo.write_bytes(_MOUNTINFO)
     mounts = Mounts.read(str(mountinfo))
     assert mounts.kernels_own == {b"proc", b"odd one\xff", b"net"}
-    assert mounts.points == mounts.kernels_own | {b"home dir", b"run"}
+    assert mounts.points == mounts.kernels_own | {
+        *(b"home dir", b"run", b"odd\rname", b"shared\x0b-\x0bproc\x0bx")
+    }
     assert mounts.devices == {os.makedev(0, 21): "proc", os.makedev(0, 22): "sysfs"}
 
 

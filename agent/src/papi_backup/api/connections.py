@@ -133,7 +133,13 @@ class WatchedConnection(H11Protocol, Guest):
 
     def enter(self, admit: Callable[[], None]) -> None:
         """Have it let in when its network's turn has come."""
-        self.share.ask(self._place, admit)
+
+        def let_in() -> None:
+            # Whoever is silent from now on waits for nobody.
+            self.is_unseen = False
+            admit()
+
+        self.share.ask(self._place, let_in)
 
     @property
     def is_wanted(self) -> bool:

@@ -24,11 +24,11 @@ def are_made_up(device: int, mountinfo: Path = _MOUNTINFO) -> bool:
     """
     wanted = b"%d:%d" % (os.major(device), os.minor(device))
     try:
-        lines = mountinfo.read_bytes().splitlines()
+        lines = mountinfo.read_bytes().split(b"\n")
     except OSError:
         return False
-    for line in lines:
-        fields = line.split()
+    for line in filter(None, lines):
+        fields = line.split(b" ")
         if fields[2] == wanted:
             kind, _source, options = fields[fields.index(b"-") + 1 :][:3]
             numbers_of_its_own = kind in _CLIENTS and _OWN_NUMBERS in options.split(b",")

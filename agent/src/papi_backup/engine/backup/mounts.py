@@ -35,14 +35,15 @@ class Mounts:
         """Return what is mounted now; nothing where ``/proc`` is not mounted."""
         try:
             with open(mountinfo, "rb") as file:
-                lines = file.read().splitlines()
+                lines = file.read().split(b"\n")
         except FileNotFoundError:
             return cls()
         points: set[bytes] = set()
         own: set[bytes] = set()
         devices: dict[int, str] = {}
-        for line in lines:
-            fields = line.split()
+        for line in filter(None, lines):
+            # Of white space the kernel escapes these two alone, and a source may be empty.
+            fields = line.split(b" ")
             point = fields[4].decode("unicode_escape").encode("latin-1").lstrip(b"/")
             kind = fields[fields.index(b"-") + 1]
             points.add(point)
