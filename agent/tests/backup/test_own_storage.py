@@ -16,6 +16,8 @@ from papi_backup.engine.backup.own_storage import STORAGE_TEXT, OwnStorage
 from papi_backup.engine.storage.directory import DirectoryStorage
 from papi_backup.model.storage import SshId, SshStorage, StorageAccess
 
+OWN = (b"backups/data/host.example/etc", b"backups/catalog/host.example/etc")
+
 
 @pytest.fixture
 def here(host: Host) -> Host:
@@ -37,7 +39,7 @@ def told(warnings: tuple[str, ...]) -> list[str]:
 def test_backups_are_left_out_whatever_way_leads_there(here: Host) -> None:
     here.back_up()
     second = here.back_up("full")
-    assert {path for path in here.saved() if path} == {b"file", b"backups"}
+    assert {path for path, thing in here.saved().items() if thing.kind == "f"} == {b"file"}
     assert len(told(second.warnings)) == 1
     assert here.back_up().files == 1
 
@@ -47,14 +49,25 @@ def test_what_else_lies_beside_the_backups_is_saved(here: Host) -> None:
     (here.tree / "backups" / "notes").write_text("mine")
     here.back_up()
     assert b"backups/notes" in here.saved()
-    assert not any(path.startswith((b"backups/data", b"backups/catalog")) for path in here.saved())
+    assert not any(path.startswith(OWN) for path in here.saved())
 
 
 def test_the_first_backup_knows_the_base_of_a_server_on_this_host(here: Host) -> None:
     here.access = on("127.0.0.1", here.tree / "backups")
-    (here.tree / "backups" / "data").mkdir()
+    begun = here.tree / "backups" / "data" / "host.example" / "etc"
+    begun.mkdir(parents=True)
+    (begun / "volume").write_text("of the backup that is being made")
     assert len(told(here.back_up().warnings)) == 1
-    assert b"backups/data" not in here.saved()
+    assert not any(path.startswith(OWN) for path in here.saved())
+
+
+def test_whoever_makes_such_directories_hides_nothing_of_his_neighbours(host: Host) -> None:
+    (host.tree / "share" / "catalog" / "host.example" / "etc").mkdir(parents=True)
+    for place in ("share/data", "share/tmp", "share/data/host.example"):
+        (host.tree / place).mkdir(exist_ok=True)
+        (host.tree / place / "mine").write_text(place)
+    host.back_up()
+    assert {b"share/data/mine", b"share/tmp/mine", b"share/data/host.example/mine"} <= set(host.saved())
 
 
 @pytest.mark.parametrize("base", ["elsewhere", "backups"])

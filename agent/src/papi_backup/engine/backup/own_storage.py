@@ -20,7 +20,7 @@ from papi_backup.engine.format.names import CATALOG, DATA, TEMPORARY, catalog_pr
 from papi_backup.model.job import BackupOrder
 from papi_backup.model.storage import SshStorage
 
-STORAGE_TEXT = "is the storage of this backup; what lies in it for backups is left out"
+STORAGE_TEXT = "is the storage of this backup; the backups of this name that lie in it are left out"
 _CHECK = "check/"
 _CATALOG, _DATA, *_OTHERS = (name.rstrip("/").encode() for name in (CATALOG, DATA, TEMPORARY, _CHECK))
 _NAMES = frozenset((_CATALOG, _DATA, *_OTHERS))
@@ -48,11 +48,14 @@ class OwnStorage:
             os.fsencode(catalog_prefix(host, backup)), os.fsencode(data_prefix(host, backup)), _base_of(order)
         )
 
-    def without(self, directory: int, identity: tuple[int, int], names: list[bytes]) -> list[bytes]:
-        """Return the sorted names of an open directory without those that backups lie under."""
-        if self._is_here(directory, identity, names):
-            return [name for name in names if name not in _NAMES]
-        return names
+    def places_in(self, directory: int, identity: tuple[int, int], names: list[bytes]) -> tuple[bytes, ...]:
+        """Return where backups of this name lie below an open directory, whose sorted names are given.
+
+        Nothing else is of them: whoever may write there could make directories of such names.
+        """
+        if not self._is_here(directory, identity, names):
+            return ()
+        return self.catalog.rstrip(b"/"), self.data.rstrip(b"/")
 
     def _is_here(self, directory: int, identity: tuple[int, int], names: Sequence[bytes]) -> bool:
         if self.catalog and _has(names, _CATALOG) and _is_directory(self.catalog, directory):

@@ -288,7 +288,8 @@ class Walker:
             self._warn(path, "is mounted inside itself; its contents are left out")
         elif place.device not in self._mounts.devices:
             try:
-                names = self._without_storage(path, descriptor, place, _names(descriptor))
+                names = _names(descriptor)
+                self._pass_over_storage(descriptor, place, names)
             except OSError as error:
                 self._tell(path, error)
         if not names:
@@ -297,13 +298,11 @@ class Walker:
         # A directory's subtree sorts right behind it, so plain order of names is walk order.
         return status, (_Level(place, deque(names)), descriptor)
 
-    def _without_storage(
-        self, path: bytes, descriptor: int, place: Directory, names: list[bytes]
-    ) -> list[bytes]:
-        kept = self._storage.without(descriptor, place[1:], names)
-        if len(kept) < len(names):
-            self._warn(path, STORAGE_TEXT)
-        return kept
+    def _pass_over_storage(self, descriptor: int, place: Directory, names: list[bytes]) -> None:
+        found = self._storage.places_in(descriptor, place[1:], names)
+        if found:
+            self._warn(place.path, STORAGE_TEXT)
+            self._skipped = self._skipped.union(place.prefix + path for path in found)
 
     def _may_lead_back(self, path: bytes, place: Directory) -> bool:
         """Whether numbers that are alike are of one directory: some file systems give all things the same."""
