@@ -94,7 +94,7 @@ def test_neighbours_of_similar_names_prove_nothing(host: Host, data: Path) -> No
     assert host.back_up().files == 3
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounts: root")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a file system and take it away")
 def test_a_file_system_that_is_not_mounted_is_noticed(host: Host, data: Path) -> None:
     (data / "file").unlink()
     mount, unmount = (shutil.which(name) or name for name in ("mount", "umount"))

@@ -16,8 +16,8 @@ _TESTS = Path(__file__).parents[1]
 sys.path[:0] = [str(_TESTS / room) for room in ("parsers", "format", "engine", "restore")]
 
 from format_parsers import FORMAT_PARSERS  # noqa: E402 -- behind the path
-from hostile_bytes import torture  # noqa: E402
-from storage_parsers import STORAGE_PARSERS  # noqa: E402
+from hostile_bytes import torture  # noqa: E402 -- behind the path
+from storage_parsers import STORAGE_PARSERS  # noqa: E402 -- behind the path
 
 _PARSERS = (*FORMAT_PARSERS, *STORAGE_PARSERS)
 _EXAMPLES = 300

@@ -66,6 +66,10 @@ class OwnStorage:
         return identity == self.base and _NAMES.issuperset(names)
 
 
+NOWHERE = OwnStorage()
+"""No directory of this host is the storage."""
+
+
 def _has(names: Sequence[bytes], name: bytes) -> bool:
     at = bisect_left(names, name)
     return at < len(names) and names[at] == name

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from papi_backup.engine.backup.directories import Directory, OpenDirectories, ReplacedDirectoryError, pinned
 from papi_backup.engine.backup.files import Xattrs, pinned_xattrs, read_xattrs
 from papi_backup.engine.backup.mounts import Mounts
-from papi_backup.engine.backup.own_storage import STORAGE_TEXT, OwnStorage
+from papi_backup.engine.backup.own_storage import NOWHERE, STORAGE_TEXT, OwnStorage
 from papi_backup.engine.backup.status import FileStatus
 from papi_backup.engine.inode_numbers import made_up_on
 from papi_backup.engine.patterns import Excludes
@@ -86,7 +86,7 @@ class Walker:
         excludes: Excludes,
         skipped: frozenset[bytes],
         warn: Warn,
-        storage: OwnStorage = OwnStorage(),  # noqa: B008 -- frozen
+        storage: OwnStorage = NOWHERE,
     ) -> None:
         """``storage`` is where the backup goes; what lies there is left out."""
         self._sources = sources
